@@ -5,6 +5,8 @@ mod herd;
 #[path = "../reactor/tests/resp_servers/server.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod redis;
+#[path = "../reactor/tests/util/skip.rs"]
+mod skip;
 mod util;
 
 use herd::Herd;

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// The instructions that one operation takes.
@@ -67,12 +68,26 @@ impl Cost {
     }
 }
 
+/// Whether the programs that are counted write a trace into a file.
+static IS_TRACED: AtomicBool = AtomicBool::new(false);
+
+/// Counts what `measure` runs while each program writes a trace.
+pub(crate) fn traced<R>(measure: impl FnOnce() -> R) -> R {
+    IS_TRACED.store(true, Ordering::Relaxed);
+    let result = measure();
+    IS_TRACED.store(false, Ordering::Relaxed);
+    result
+}
+
 /// A command that runs this very program under callgrind, with these arguments; callgrind writes into `out`.
 pub(crate) fn command(arguments: &[&str], out: &Path) -> std::io::Result<Command> {
     let mut command = Command::new("valgrind");
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
-    // No trace, no backtrace, whatever the environment asks for.
+    // No trace and no backtrace that only the environment asks for.
     command.arg(std::env::current_exe()?).args(arguments).env_remove("REACTOR_TRACE").env("RUST_BACKTRACE", "0");
+    if IS_TRACED.load(Ordering::Relaxed) {
+        command.env("REACTOR_TRACE", out.with_extension("jsonl"));
+    }
     Ok(command)
 }
 

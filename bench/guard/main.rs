@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release --example guard                # compare
 //! cargo run --release --example guard -- --record    # after a change that is worth its price: write counts.txt anew
+//! cargo run --release --example guard -- --traced    # what each path takes while it writes a trace
 //! ```
 //!
 //! Instructions and not time: the same program gives the same count beside any load. But the count depends on the
@@ -33,8 +34,9 @@ fn main() -> ExitCode {
         ["--shape", name, count] => shapes::run(name, count),
         _ if cfg!(debug_assertions) => Err("a debug build says nothing about costs: use cargo run --release".into()),
         ["--record"] => guard::record(),
+        ["--traced"] => guard::traced(),
         [] => guard::compare(),
-        _ => Err("usage: guard [--record]".into()),
+        _ => Err("usage: guard [--record | --traced]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
 
 #[cfg(unix)]
 mod guard {
-    use super::callgrind::Cost;
+    use super::callgrind::{self, Cost};
     use super::recorded::{Counts, Machine};
     use super::{server_paths, shapes};
     use std::error::Error;
@@ -107,6 +109,16 @@ mod guard {
             true => Ok(()),
             false => Err(format!("over three percent more instructions than recorded: {}", grown.join(", ")).into()),
         }
+    }
+
+    /// What a trace into a file costs. Nothing is recorded: the ratio means something on any machine.
+    pub(super) fn traced() -> Result<(), Box<dyn Error>> {
+        println!("{}\n{:<16}{:>10}{:>10}", Machine::this()?, "instructions", "untraced", "traced");
+        for path in paths() {
+            let (untraced, traced) = ((path.measure)()?.total, callgrind::traced(&path.measure)?.total);
+            println!("{:<16}{untraced:>10.0}{traced:>10.0} {:>6.1} times", path.name, traced / untraced);
+        }
+        Ok(())
     }
 
     fn is_more(now: &Cost, before: &Cost) -> bool {

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Next: `main.rs`, what each command does.
+//! Next: `sources.rs`, the files of the program.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ Options
                   --html: steps through the events of these turns
   --socket N      with --wire: only connection N; without it, the busiest one
   --sockets       with --wire: a list of the connections
+  --run N         with --loop, and with --wire --socket: only the Nth program of a host that was started
+                  again
   --host NAME     with --loop, --wire, --html: only this host of a simulated world; may stand several
                   times
   --events A..B   with --wire: only what these events tell, by their numbers (seq); with --html: steps
@@ -54,6 +56,7 @@ pub(crate) struct Command {
     pub(crate) socket: Option<u64>,
     pub(crate) sockets: bool,
     pub(crate) hosts: Vec<String>,
+    pub(crate) run: Option<usize>,
     pub(crate) at: Option<usize>,
     pub(crate) events: Option<(u64, u64)>,
     pub(crate) arrows: bool,
@@ -131,6 +134,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         socket: None,
         sockets: false,
         hosts: Vec::new(),
+        run: None,
         at: None,
         events: None,
         arrows: false,
@@ -156,6 +160,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--socket" => command.socket = Some(number(&value()?)?),
             "--sockets" => command.sockets = true,
             "--host" => command.hosts.push(value()?.to_string_lossy().into_owned()),
+            "--run" => command.run = Some(number(&value()?)? as usize),
             "--events" => command.events = Some(range(&value()?)?),
             "--arrows" => command.arrows = true,
             "--only" => command.only = Some(value()?.to_string_lossy().into_owned()),
@@ -180,7 +185,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
 }
 
 /// Each option that belongs to some views only, and these views.
-const BELONGS_TO: [(&str, &[View]); 14] = [
+const BELONGS_TO: [(&str, &[View]); 15] = [
     ("--path", &[View::Ladder]),
     ("--deferred", &[View::Ladder]),
     ("--request", &[View::Ladder]),
@@ -188,6 +193,7 @@ const BELONGS_TO: [(&str, &[View]); 14] = [
     ("--socket", &[View::Wire]),
     ("--sockets", &[View::Wire]),
     ("--host", &[View::Loop, View::Wire, View::Page]),
+    ("--run", &[View::Loop, View::Wire]),
     ("--events", &[View::Wire, View::Page]),
     ("--only", &[View::Wire]),
     ("--arrows", &[View::Wire]),
@@ -223,6 +229,9 @@ fn refuse_what_does_not_fit(given: &[String], view: View) -> Result<(), String> 
     if let Some((option, fits)) = misplaced.next() {
         let names: Vec<&str> = fits.iter().map(|view| view.name()).collect();
         return Err(format!("{option} is for {}, not for {}", names.join(", "), view.name()));
+    }
+    if view == View::Wire && is_given("--run") && !is_given("--socket") {
+        return Err("--run with --wire is for --socket: it says of which program".to_owned());
     }
     match EXCLUDES.iter().find(|(one, other)| is_given(one) && is_given(other)) {
         Some((one, other)) => Err(format!("{one} and {other} exclude each other")),
@@ -306,6 +315,8 @@ mod tests {
             ("a --ladder --source x", "--source is for the verdict, --loop, --html, not for --ladder"),
             ("a --waits --host x", "--host is for --loop, --wire, --html, not for --waits"),
             ("a --loop --events 1..2", "--events is for --wire"),
+            ("a --wire --run 2", "--run with --wire is for --socket"),
+            ("a --waits --run 2", "--run is for --loop, --wire, not for --waits"),
             ("a --ladder --path --svg", "--path and --svg exclude each other"),
             ("a --ladder --deferred 1 --request 2", "exclude each other"),
             ("a --wire --sockets --svg", "exclude each other"),

@@ -8,14 +8,15 @@ mod sources;
 
 use cli::{Command, Form, View};
 use lens::methods::find_methods;
+use lens::model::Socket;
 use lens::trace::Trace;
-use lens::views::Text;
 use lens::views::connections::Connections;
 use lens::views::ladder::Ladders;
 use lens::views::loop_view::LoopViews;
 use lens::views::page::{Part, page_of};
 use lens::views::waits::Waits;
 use lens::views::wire::Wire;
+use lens::views::{Text, shown};
 use lens::{Model, verdict::Verdict};
 use sources::Sources;
 use std::env;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn refuse(what: &str) -> ExitCode {
-    eprintln!("lens: {what}");
+    eprintln!("lens: {}", shown(what));
     ExitCode::from(REFUSED)
 }
 
@@ -102,7 +103,7 @@ fn ladder(command: &Command, model: &Model) -> Result<String, String> {
         (None, None) => Ladders::new(model),
     };
     Ok(match command.form {
-        _ if command.path => ladders.path().iter().map(|step| format!("{step}\n")).collect(),
+        _ if command.path => ladders.path().iter().map(|step| shown(&step.to_string()) + "\n").collect(),
         _ => in_form(command, || ladders.text(), || ladders.to_svg()),
     })
 }
@@ -123,11 +124,11 @@ fn in_colour(command: &Command, text: &Text) -> String {
 }
 
 fn turns(command: &Command, model: &Model) -> Result<String, String> {
-    let views = LoopViews::new(model, &hosts(command, model)?, command.turns);
+    let views = LoopViews::new(model, &hosts(command, model)?, command.turns, command.run);
     if views.is_empty() {
         return Err(match command.turns {
             Some((first, last)) => format!("there is no turn from {first} to {last} in this trace"),
-            None => "no turn of a loop is in this trace".to_owned(),
+            None => "there is no such turn of a loop in this trace".to_owned(),
         });
     }
     Ok(in_form(command, || views.text(), || views.to_svg()))
@@ -142,6 +143,19 @@ fn hosts<'a>(command: &'a Command, model: &'a Model) -> Result<Vec<&'a str>, Str
         return Err(format!("there is no host {unknown} in this trace: {known}"));
     }
     Ok(if command.hosts.is_empty() { all } else { command.hosts.iter().map(String::as_str).collect() })
+}
+
+/// The connection of a host with this number. Each program of a host that was started again has numbers of its own.
+fn connection<'a>(model: &'a Model, host: &str, number: u64, run: Option<usize>) -> Result<&'a Socket, String> {
+    let mut with_number =
+        model.sockets.with_number(host, number).filter(|socket| run.is_none_or(|run| socket.run == run));
+    match (with_number.next(), with_number.next()) {
+        (Some(socket), None) => Ok(socket),
+        (Some(_), Some(_)) => {
+            Err(format!("there are several connections {number}, as the program was started again; --run chooses one"))
+        }
+        (None, _) => Err(format!("there is no connection {number} in this trace; see --wire --sockets")),
+    }
 }
 
 fn wire(command: &Command, model: &Model) -> Result<String, String> {
@@ -161,10 +175,10 @@ fn wire(command: &Command, model: &Model) -> Result<String, String> {
                 }
                 _ => "",
             };
-            let number = chosen.or(connections.busiest()).ok_or("there is no connection in this trace")?;
-            let socket = model.sockets.get(host, number);
-            let socket =
-                socket.ok_or(format!("there is no connection {number} in this trace; see --wire --sockets"))?;
+            let socket = match chosen {
+                None => connections.busiest().ok_or("there is no connection in this trace")?,
+                Some(number) => connection(model, host, number, command.run)?,
+            };
             let wire = Wire::of_socket(model, socket);
             if chosen.is_none() { wire.with_remark(connections.choice(socket)) } else { wire }
         }

@@ -1,6 +1,6 @@
 //! [`Sources`]: the files of the program that a trace is of, below one folder.
 //!
-//! Next: nothing; `main.rs` is the end of the walk.
+//! Next: `main.rs`, what each command does.
 
 use lens::views::page::Source;
 use std::fs;

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 use std::fmt;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 /// The version of the schema that this reads.
 pub const SCHEMA: u64 = 1;
@@ -12,7 +12,7 @@ pub const SCHEMA: u64 = 1;
 /// Maximum number of events that are read. The library writes at most some 400,000 into a file.
 pub const MAX_EVENTS: usize = 2_000_000;
 
-/// Maximum number of bytes in a line.
+/// Maximum number of bytes in a line. A file that is no trace may have no line break at all.
 const MAX_LINE: usize = 1 << 20;
 
 /// One event.
@@ -131,19 +131,26 @@ impl Trace {
     ///
     /// # Errors
     /// If it cannot be read, or is no trace.
-    pub fn read(input: impl BufRead) -> Result<Trace, ReadError> {
+    pub fn read(mut input: impl BufRead) -> Result<Trace, ReadError> {
         let mut trace = Trace::default();
         let mut wrong = None;
-        for (index, line) in input.split(b'\n').enumerate() {
-            let (number, line) = (index + 1, line.map_err(ReadError::Io)?);
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let most = MAX_LINE as u64 + 1; // With its end.
+            if input.by_ref().take(most).read_until(b'\n', &mut line).map_err(ReadError::Io)? == 0 {
+                break;
+            }
             if let Some((number, what)) = wrong {
                 return Err(ReadError::Line { number, what });
+            }
+            if line.pop_if(|last| *last == b'\n').is_none() && line.len() > MAX_LINE {
+                return Err(ReadError::Line { number, what: format!("longer than {MAX_LINE} bytes") });
             }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
             let parsed = match str::from_utf8(&line) {
-                _ if line.len() > MAX_LINE => Err(format!("longer than {MAX_LINE} bytes")),
                 Ok(line) => Event::parse(line),
                 Err(_) => Err("not UTF-8".to_owned()),
             };
@@ -215,6 +222,27 @@ mod tests {
     fn a_last_line_that_was_cut_off_is_left_out() {
         let trace = read(&format!("{LINE}\n{{\"seq\":1,\"ns\"")).unwrap();
         assert_eq!((trace.events.len(), trace.is_cut), (1, true));
+    }
+
+    /// Bytes without a line break, and how many of them were read.
+    struct Endless(usize);
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            assert!(self.0 < 4 * MAX_LINE, "it reads on and on");
+            buffer.fill(b' ');
+            self.0 += buffer.len();
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_before_it_is_in_memory() {
+        let refusal = Trace::read(io::BufReader::new(Endless(0))).unwrap_err().to_string();
+        assert_eq!(refusal, format!("line 1: longer than {MAX_LINE} bytes"));
+        let whole = LINE.to_owned() + &" ".repeat(MAX_LINE - LINE.len());
+        assert_eq!(read(&format!("{whole}\n{LINE}\n")).unwrap().events.len(), 2);
+        assert!(read(&format!("{LINE}\n{whole} \n")).unwrap_err().starts_with("line 2: longer than"));
     }
 
     #[test]

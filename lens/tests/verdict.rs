@@ -2,6 +2,7 @@
 
 #[path = "util/held.rs"]
 mod held;
+#[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
 
 use held::{agreed, hold};

@@ -4,6 +4,8 @@
 mod held;
 #[path = "util/peers.rs"]
 mod peers;
+#[path = "../../reactor/tests/util/skip.rs"]
+mod skip;
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
 
@@ -20,6 +22,7 @@ use peers::{Echo, Talker};
 use reactor::deferred::{self, succeed};
 use reactor::sim::World;
 use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
+use skip::skipped;
 use std::cell::Cell;
 use std::fs;
 use std::process::Command;
@@ -78,6 +81,12 @@ fn world() -> Model {
     lines.model()
 }
 
+/// These turns of the loop of one host.
+#[track_caller]
+fn view(model: &Model, host: &str, range: Option<(u64, u64)>) -> LoopView {
+    LoopViews::new(model, &[host], range, None).views.remove(0)
+}
+
 #[track_caller]
 fn fits(text: &str) {
     let long = text.lines().find(|line| line.chars().count() > 80);
@@ -87,7 +96,7 @@ fn fits(text: &str) {
 #[test]
 fn the_loop_shows_what_held_it_and_what_waited_in_each_form() {
     let Blocked { model, held, line, victim_line } = blocked();
-    let view = LoopView::new(&model, "", None);
+    let view = view(&model, "", None);
     let text = view.to_text();
     for picture in [text.clone(), view.to_svg(), page(&model, "blocked", |_| None)] {
         let (before, after) = picture.split_once(" ms held by the delayed call").expect("what held the loop");
@@ -113,7 +122,7 @@ fn the_loop_shows_what_held_it_and_what_waited_in_each_form() {
 fn one_turn_is_shown_step_by_step() {
     let Blocked { model, .. } = blocked();
     let held = model.turns.callbacks.iter().find(|callback| callback.took > 40_000_000).unwrap();
-    let text = LoopView::new(&model, "", Some((held.turn, held.turn))).to_text();
+    let text = view(&model, "", Some((held.turn, held.turn))).to_text();
     let steps: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with('+')).collect();
     assert!(steps[0].contains("turn") && steps.last().unwrap().contains("the turn is over"), "{text}");
     assert!(steps.iter().any(|line| line.contains("── timers")) && text.contains("poll:"), "{text}");
@@ -122,7 +131,7 @@ fn one_turn_is_shown_step_by_step() {
 
 #[test]
 fn a_simulated_host_waits_between_its_turns() {
-    let text = LoopView::new(&world(), "server", None).to_text();
+    let text = view(&world(), "server", None).to_text();
     let waiting = text.lines().find(|line| line.trim_start().starts_with("waiting ")).expect("a lane");
     assert!(waiting.contains('█'), "{text}");
 }
@@ -130,7 +139,7 @@ fn a_simulated_host_waits_between_its_turns() {
 #[test]
 fn each_host_has_its_loop_in_one_picture_and_the_rest_is_named() {
     let of_world = world();
-    let views = LoopViews::new(&of_world, &of_world.hosts(), None);
+    let views = LoopViews::new(&of_world, &of_world.hosts(), None, None);
     let (text, svg) = (views.text().plain(), views.to_svg());
     for host in ["server", "client"] {
         assert!(text.contains(&format!("{host}: turns 1 to ")) && svg.contains(&format!(">{host}</text>")), "{text}");
@@ -138,10 +147,10 @@ fn each_host_has_its_loop_in_one_picture_and_the_rest_is_named() {
     fits(&text);
     let turn = |host: usize| format!("{{\"seq\":{host},\"turn\":1,\"host\":\"h{host}\",\"kind\":\"turn\"}}\n");
     let model = model(&(0..10).map(turn).collect::<String>());
-    let views = LoopViews::new(&model, &model.hosts(), None);
+    let views = LoopViews::new(&model, &model.hosts(), None, None);
     assert!(views.text().plain().contains("Not shown: h8, h9. --host NAME chooses."), "{}", views.text().plain());
     assert!(views.to_svg().contains("Not shown: h8, h9."));
-    assert!(LoopViews::new(&model, &model.hosts(), Some((5, 9))).is_empty());
+    assert!(LoopViews::new(&model, &model.hosts(), Some((5, 9)), None).is_empty());
 }
 
 #[test]
@@ -149,7 +158,7 @@ fn connections_are_listed_and_the_busiest_one_is_said_to_be_chosen() {
     let model = world();
     let connections = Connections::new(&model);
     let busiest = model.sockets.sockets.iter().max_by_key(|socket| socket.read + socket.sent).unwrap();
-    assert_eq!(connections.busiest(), Some(busiest.number));
+    assert_eq!(connections.busiest(), Some(busiest));
     let text = connections.to_text();
     assert!(text.contains(&format!("{} {}", busiest.host, busiest.number)) && text.contains(&busiest.peer), "{text}");
     assert!(connections.choice(busiest).contains("which carried most of 2"), "{}", connections.choice(busiest));
@@ -163,7 +172,7 @@ fn many_turns_share_columns() {
     };
     let text: String =
         (1..=1000).map(|number| turn(number, "turn", 2 * number) + &turn(number, "turn_end", 2 * number + 1)).collect();
-    let view = LoopView::new(&model(&text), "", None);
+    let view = view(&model(&text), "", None);
     assert!(view.columns.len() <= 60, "{}", view.columns.len());
     assert_eq!((view.columns[0].first, view.columns.last().unwrap().last), (1, 1000));
     fits(&view.to_text());
@@ -276,7 +285,7 @@ fn each_end_of_a_real_connection_is_an_arrow() {
         let lines = [connected.to_owned()].into_iter().chain(calls.iter().map(|name| call(name)));
         let text: String = lines.enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
         let model = model(&text);
-        let wire = Wire::of_socket(&model, model.sockets.get("", 3).unwrap());
+        let wire = Wire::of_socket(&model, model.sockets.get_at("", 3, 0).unwrap());
         let ends =
             wire.rows.into_iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: true, .. }));
         ends.map(|row| row.label).collect::<Vec<_>>()
@@ -315,7 +324,7 @@ fn colours_light_the_path_and_what_is_wrong_and_change_no_word() {
     assert!(line("passed by").contains("\x1b[2m"), "{:?}", line("passed by"));
     assert!(line("it can never fire").contains("\x1b[1;31m"), "{:?}", line("it can never fire"));
     let Blocked { model, .. } = blocked();
-    let held = LoopView::new(&model, "", None).text().coloured();
+    let held = view(&model, "", None).text().coloured();
     assert!(held.contains("\x1b[1;31m# ") && held.contains("\x1b[33m  ! a timer"), "{held:?}");
     let verdict = Verdict::new(&model).text().coloured();
     assert!(verdict.contains("\x1b[1;31m* ") && verdict.contains("\x1b[33m    a timer"), "{verdict:?}");
@@ -479,8 +488,7 @@ fn a_browser_steps_on_and_back_to_the_same_page() {
     let chromium =
         ["chromium", "chromium-browser"].into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
     let Some(chromium) = chromium else {
-        println!("SKIPPED: chromium is not installed");
-        return;
+        return skipped("chromium is not installed");
     };
     let folder = std::env::temp_dir().join(format!("lens-page-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

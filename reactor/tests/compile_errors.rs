@@ -3,6 +3,10 @@
 //! `trybuild` does this for many projects. It brings serde and a parser of TOML, and builds the library anew; here
 //! rustc checks each file against the library that this test was built with.
 
+#[path = "util/skip.rs"]
+mod skip;
+
+use skip::skipped;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,7 +35,7 @@ fn rustc_says_what_to_write_instead() {
     let version = rustc().arg("--version").output().unwrap().stdout;
     let version = String::from_utf8(version).unwrap();
     if !version.starts_with(RUSTC) {
-        return println!("SKIPPED, not passed: the messages of {}", version.trim());
+        return skipped(format_args!("these are the messages of {RUSTC}x, and not of {}", version.trim()));
     }
     let folder = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let library = library(&folder);

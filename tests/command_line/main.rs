@@ -10,6 +10,8 @@ mod packaging;
 mod places;
 mod reload;
 mod server;
+#[path = "../../reactor/tests/util/skip.rs"]
+mod skip;
 mod status;
 mod talk;
 mod talk_tls;

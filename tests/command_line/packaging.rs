@@ -1,6 +1,7 @@
 //! What a package has beside the program: units for systemd, example configurations.
 
 use crate::KEY;
+use crate::skip::skipped;
 use crate::util::{Directory, Process, free_port, wait_until};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -32,7 +33,7 @@ fn the_example_configurations_are_good() {
 /// The units with this program in place of the installed one, in a directory; and systemd-analyze, if it is here.
 fn units() -> Option<Directory> {
     if !Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED, not passed: there is no systemd-analyze here");
+        skipped("there is no systemd-analyze here");
         return None;
     }
     let directory = Directory::new();
@@ -78,8 +79,7 @@ fn the_unit_is_hardened() {
         .unwrap();
     let told = String::from_utf8_lossy(&security.stdout).into_owned() + &String::from_utf8_lossy(&security.stderr);
     if told.contains("unrecognized option") {
-        println!("SKIPPED, not passed: this systemd-analyze looks at no unit that is not loaded");
-        return;
+        return skipped("this systemd-analyze looks at no unit that is not loaded");
     }
     assert!(security.status.success(), "{told}");
 }

@@ -19,7 +19,7 @@ fn pipe(program: &str, arguments: &[&str], input: &str) -> Option<(String, Strin
     let input = std::fs::File::open(path).unwrap();
     let command = Command::new(program).args(arguments).stdin(input).stderr(Stdio::piped()).output();
     let Ok(output) = command else {
-        println!("SKIPPED, not passed: there is no {program} here");
+        crate::skip::skipped(format_args!("there is no {program} here"));
         return None;
     };
     let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -37,7 +37,7 @@ impl Watched {
     /// Starts it; `descriptors` is the maximum number of its descriptors.
     fn start(name: &str, test: &str, descriptors: u32, arguments: &[&str]) -> Option<Watched> {
         if Command::new("strace").arg("--version").output().is_err() {
-            println!("SKIPPED: strace is not installed");
+            crate::skip::skipped("strace is not installed");
             return None;
         }
         let folder = std::env::temp_dir().join(format!("kernel-lane-{test}-{}", std::process::id()));

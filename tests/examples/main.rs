@@ -10,6 +10,8 @@ mod kernel_lane;
 mod listings;
 mod servers;
 mod sizes;
+#[path = "../../reactor/tests/util/skip.rs"]
+mod skip;
 mod tiny_oracle;
 mod tiny_reactor;
 #[path = "../util/mod.rs"]

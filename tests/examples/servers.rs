@@ -1,6 +1,7 @@
 //! The examples that are servers, each asked over a socket.
 
 use crate::files::{expected, masked, program, source};
+use crate::skip::skipped;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -251,7 +252,7 @@ fn two_counters_count_in_one_store_and_say_so_if_there_is_none() {
         .stdout(Stdio::null())
         .spawn();
     let Ok(redis) = redis else {
-        return eprintln!("SKIPPED, not passed: the counter: there is no redis-server here");
+        return skipped("there is no redis-server here");
     };
     let _redis = Killed(redis);
     // Each comes back to the store by itself. A visit without it is not counted.

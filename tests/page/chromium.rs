@@ -23,7 +23,7 @@ impl Browser {
         let mut driver = match driver {
             Ok(driver) => driver,
             Err(error) => {
-                println!("SKIPPED: chromedriver cannot be run: {error}");
+                crate::skip::skipped(format_args!("chromedriver cannot be run: {error}"));
                 return None;
             }
         };
@@ -162,7 +162,7 @@ impl Browser {
     /// Everything serious that axe-core finds; `None` without axe-core.
     pub(crate) fn axe(&self) -> Option<Value> {
         let Ok(path) = std::env::var("AXE_CORE") else {
-            println!("SKIPPED: AXE_CORE does not name axe.min.js");
+            crate::skip::skipped("AXE_CORE does not name axe.min.js");
             return None;
         };
         let axe = std::fs::read_to_string(path).expect("AXE_CORE");

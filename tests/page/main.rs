@@ -10,6 +10,8 @@ mod reading;
 #[allow(dead_code, reason = "made for more tests than these")]
 mod redis;
 mod simulated;
+#[path = "../../reactor/tests/util/skip.rs"]
+mod skip;
 mod speed;
 mod store;
 #[path = "../util/mod.rs"]
@@ -210,7 +212,7 @@ fn metrics_count_what_happens_and_promtool_has_no_complaint() {
 /// has it.
 fn is_open_metrics(text: &str) {
     let Ok(python) = std::env::var("OPENMETRICS_PYTHON") else {
-        return println!("SKIPPED: OPENMETRICS_PYTHON does not name a Python with prometheus-client");
+        return skip::skipped("OPENMETRICS_PYTHON does not name a Python with prometheus-client");
     };
     let program = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families\n\
                    print(sum(len(family.samples) for family in text_string_to_metric_families(sys.stdin.read())))";
@@ -228,7 +230,7 @@ fn has_no_complaint(text: &str) {
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = match promtool.spawn() {
         Ok(promtool) => promtool,
-        Err(error) => return println!("SKIPPED: promtool cannot be run: {error}"),
+        Err(error) => return skip::skipped(format_args!("promtool cannot be run: {error}")),
     };
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();

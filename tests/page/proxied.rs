@@ -1,6 +1,7 @@
 //! The page behind a proxy: nginx, set up as docs/page.md says.
 
 use crate::http::{Events, read};
+use crate::skip::skipped;
 use crate::util::{free_port, wait_until};
 use crate::{KIWI, Two};
 use std::io::{BufReader, Write};
@@ -44,7 +45,7 @@ fn behind_nginx_events_come_at_once_and_the_form_works() {
     command.args(["-e", &format!("{root}/nginx.errors"), "-c", &config]).stdout(Stdio::null());
     let _nginx = match command.spawn() {
         Ok(nginx) => Nginx(nginx),
-        Err(error) => return println!("SKIPPED: nginx cannot be run: {error}"),
+        Err(error) => return skipped(format_args!("nginx cannot be run: {error}")),
     };
     wait_until("nginx listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let host = format!("Host: herd.example.com:{port}");

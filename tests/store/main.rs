@@ -27,6 +27,8 @@ mod rights;
 mod secure;
 mod servers;
 mod shuffled;
+#[path = "../../reactor/tests/util/skip.rs"]
+mod skip;
 mod trouble;
 #[path = "../util/mod.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]

@@ -161,6 +161,8 @@ pub enum Happened {
     Decided(u64, Option<Passed>),
     /// It waits for the shared result of this one.
     Shares(u64),
+    /// It is to hand its result on to this one.
+    WillHandOn(u64),
     /// It hands its result on to this one.
     HandedOn(u64),
     /// Nothing can fire it any more.
@@ -190,7 +192,7 @@ pub struct Chain {
     pub steps: Vec<u64>,
     /// What happened, in order.
     pub log: Vec<ChainEvent>,
-    /// Whether it has been fired, decided or cancelled.
+    /// Whether it has been fired, decided or cancelled, or a callback of it got a result in another way.
     pub has_fired: bool,
     /// What it waits for at the end of the trace.
     pub waits_for: Option<u64>,
@@ -202,11 +204,22 @@ pub struct Chain {
     pub is_gone: bool,
     /// The list of which it is an input.
     pub list: Option<u64>,
-    /// The chains for which this one is the inner one: it was given back by a step of theirs, or is awaited by them.
+    /// The chain for which this one is the inner one: a step of it gave this one back, or it awaits this one. Of
+    /// several, the last.
     pub inner_of: Option<u64>,
 }
 
 impl Chain {
+    /// Whether a pause holds it.
+    pub fn is_paused(&self) -> bool {
+        let pauses = |pauses: i64, event: &ChainEvent| match event.what {
+            Happened::Paused => pauses + 1,
+            Happened::Unpaused => pauses - 1,
+            _ => pauses,
+        };
+        self.log.iter().fold(0, pauses) > 0
+    }
+
     /// Whether it waits for several inputs.
     pub fn is_list(&self) -> bool {
         matches!(self.what.as_str(), "list" | "race")
@@ -224,7 +237,7 @@ pub struct Chains {
     inputs: BTreeMap<u64, Vec<(u64, u64)>>,
     /// The last chain out of which this failure came.
     failures: BTreeMap<u64, u64>,
-    /// Failures that belong to no chain that is told.
+    /// All failures that nobody handled: the event, the failure and its story.
     pub unhandled: Vec<(usize, Passed, String)>,
 }
 
@@ -255,6 +268,7 @@ impl Chains {
                 let step = event.number("step").unwrap_or(0);
                 if let (Some(step), Some(passed)) = (self.steps.get_mut(&step), passed) {
                     step.state = StepState::Passed(passed);
+                    self.chains.entry(number).and_modify(|chain| chain.has_fired = true);
                 }
                 Happened::StepPassed(step)
             }
@@ -316,6 +330,9 @@ impl Chains {
                 chain.steps.push(number);
             }
         }
+        if input.is_some() {
+            self.chains.entry(chain).and_modify(|chain| chain.has_fired = true);
+        }
         let run = Run {
             input,
             output: None,
@@ -339,7 +356,7 @@ impl Chains {
             (run.output, run.waits_for, run.panicked) = (output, waits_for, event.flag("panicked"));
             (run.end, run.is_over, run.end_at) = (event.ns, true, Some(at));
             if step.side == Side::Body && (run.output.is_some() || run.panicked) {
-                self.chains.entry(number).and_modify(|chain| chain.has_fired = true);
+                self.chains.entry(number).and_modify(|chain| (chain.has_fired, chain.waits_for) = (true, None));
             }
         }
         if let Some(inner) = waits_for {
@@ -366,7 +383,7 @@ impl Chains {
             "cancel_asked" => Happened::CancelAsked,
             "canceller_begin" => Happened::Canceller,
             "deferred_cancelled" => {
-                (chain.has_fired, chain.is_cancelled) = (true, true);
+                (chain.has_fired, chain.is_cancelled, chain.waits_for) = (true, true, None);
                 Happened::Cancelled
             }
             "deferred_awaited" => {
@@ -394,6 +411,7 @@ impl Chains {
                 Happened::Decided(event.number("index").unwrap_or(0), passed)
             }
             "deferred_shares" => Happened::Shares(event.number("source").unwrap_or(0)),
+            "deferred_will_hand_on" => Happened::WillHandOn(event.number("to").unwrap_or(0)),
             "deferred_handed_on" => Happened::HandedOn(event.number("to").unwrap_or(0)),
             "firers_gone" => {
                 chain.is_lost = true;

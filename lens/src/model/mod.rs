@@ -14,7 +14,7 @@ pub use sockets::{Arrow, Socket, Sockets, Timer, Timers};
 pub use turns::{Call, Callback, Turn, Turns};
 
 use crate::trace::{Event, Trace};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What happened.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Model {
     pub timers: Timers,
     /// Deferreds.
     pub chains: Chains,
+    /// The hosts of which a program has ended.
+    ended: HashSet<String>,
 }
 
 impl Model {
@@ -53,6 +55,9 @@ impl Model {
         self.sockets.take(at, event, &self.turns);
         self.timers.take(at, event);
         self.chains.take(at, event);
+        if event.kind == "end" {
+            self.ended.insert(event.host.clone());
+        }
     }
 
     /// How often each call to the driver was made, by name and outcome: `read`, `read WouldBlock`.
@@ -72,7 +77,7 @@ impl Model {
 
     /// Whether the program (of this host) has ended.
     pub fn has_ended(&self, host: &str) -> bool {
-        self.events.iter().rev().any(|event| event.host == host && event.kind == "end")
+        self.ended.contains(host)
     }
 
     /// The hosts, in the order in which they appear. One without a name, if the trace is of a real program.

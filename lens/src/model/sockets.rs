@@ -11,8 +11,13 @@ use std::collections::HashMap;
 pub struct Socket {
     /// The host; empty for a real program.
     pub host: String,
+    /// Which program of the host: 1, and one more each time that the host is started again. Each has numbers of its
+    /// own.
+    pub run: usize,
     /// Its number.
     pub number: u64,
+    /// The first event that is about it.
+    pub at: usize,
     /// The peer's address; empty for a port.
     pub peer: String,
     /// The type of the protocol.
@@ -71,25 +76,30 @@ pub struct Arrow {
 pub struct Sockets {
     /// In the order in which they appear.
     pub sockets: Vec<Socket>,
-    known: HashMap<(String, u64), usize>,
+    /// Those of each host with one number, in order: one for each program of the host that had it.
+    known: HashMap<(String, u64), Vec<usize>>,
 }
 
 impl Sockets {
     pub(super) fn take(&mut self, at: usize, event: &Event, turns: &Turns) {
-        if event.kind == "trace" {
-            // The host's program begins anew, and its numbers with it.
-            self.known.retain(|(host, _), _| *host != event.host);
-        }
         let Some(number) = event.number("socket").or_else(|| event.number("listener")) else { return };
-        let key = (event.host.clone(), number);
-        let next = self.sockets.len();
-        let index = *self.known.entry(key).or_insert(next);
+        let (host, run, next) = (event.host.clone(), turns.run(&event.host), self.sockets.len());
+        if event.text("call") == "accept" {
+            self.count_accept(run, event);
+        }
+        let known = self.known.entry((host.clone(), number)).or_default();
+        let index = known.last().copied().filter(|index| self.sockets[*index].run == run).unwrap_or(next);
         if index == next {
-            self.sockets.push(Socket { host: event.host.clone(), number, ..Socket::default() });
+            known.push(next);
+            self.sockets.push(Socket { host, run, number, at, ..Socket::default() });
         }
         let socket = &mut self.sockets[index];
         match event.kind.as_str() {
             "call" => socket.call(at, event),
+            "listening" => {
+                socket.is_port = true;
+                socket.place = event.text("place").to_owned();
+            }
             "connected" => {
                 socket.connected = Some(event.ns);
                 socket.peer = event.text("peer").to_owned();
@@ -135,44 +145,70 @@ impl Sockets {
         }
     }
 
-    /// A socket by its number.
-    pub fn get(&self, host: &str, number: u64) -> Option<&Socket> {
-        self.known.get(&(host.to_owned(), number)).map(|index| &self.sockets[*index])
+    /// An accept is a call on the port, whatever comes of it.
+    fn count_accept(&mut self, run: usize, event: &Event) {
+        let key = event.number("listener").map(|number| (event.host.clone(), number));
+        let index = key.and_then(|key| self.known.get(&key)?.last().copied());
+        if let Some(port) = index.map(|index| &mut self.sockets[index]).filter(|port| port.run == run) {
+            port.count(event);
+        }
+    }
+
+    /// The sockets with this number, in order: one for each program of the host that had it.
+    pub fn with_number(&self, host: &str, number: u64) -> impl DoubleEndedIterator<Item = &Socket> {
+        let known = self.known.get(&(host.to_owned(), number)).into_iter().flatten();
+        known.map(|index| &self.sockets[*index])
+    }
+
+    /// The socket that had this number at an event.
+    pub fn get_at(&self, host: &str, number: u64, at: usize) -> Option<&Socket> {
+        self.with_number(host, number).rfind(|socket| socket.at <= at)
     }
 }
 
 impl Socket {
+    fn count(&mut self, event: &Event) {
+        self.calls += 1;
+        self.would_block += u64::from(event.text("failed") == "WouldBlock");
+    }
+
     fn call(&mut self, at: usize, event: &Event) {
         let (call, done) = (event.text("call"), event.number("done").unwrap_or(0));
-        if matches!(call, "read" | "write" | "accept") {
-            self.calls += 1;
-            self.would_block += u64::from(event.text("failed") == "WouldBlock");
+        if matches!(call, "read" | "write") {
+            self.count(event);
         }
         match call {
             "listen" => {
                 self.is_port = true;
                 self.peer = event.text("address").to_owned();
             }
+            "connect" => {
+                self.peer = event.text("address").to_owned();
+                self.arrow(at, event, 0, event.text("failed"));
+            }
             "close" => {
                 self.is_closed = true;
                 self.arrow(at, event, 0, "");
             }
             "read" if event.text("failed") != "WouldBlock" => {
-                self.read += done;
+                self.read = self.read.saturating_add(done);
                 self.arrow(at, event, done, event.text("failed"));
             }
             "write" if event.text("failed") != "WouldBlock" => {
-                self.sent += done;
+                self.sent = self.sent.saturating_add(done);
                 self.waiting = self.waiting.saturating_sub(done);
                 // The peer takes something: what comes before is not silence.
                 self.full_since = self.full_since.map(|_| event.ns);
                 self.arrow(at, event, done, event.text("failed"));
             }
-            "shutdown" | "connect" | "finish_connect" | "reset_on_close" => {
-                self.arrow(at, event, 0, event.text("failed"))
-            }
+            "shutdown" | "finish_connect" | "reset_on_close" => self.arrow(at, event, 0, event.text("failed")),
             _ => {}
         }
+    }
+
+    /// Number of bytes in both directions.
+    pub fn carried(&self) -> u64 {
+        self.read.saturating_add(self.sent)
     }
 
     fn arrow(&mut self, at: usize, event: &Event, count: u64, words: &str) {
@@ -184,7 +220,7 @@ impl Socket {
 
     fn end_full(&mut self, now: u64) {
         if let Some(since) = self.full_since.take() {
-            self.full_for += now.saturating_sub(since);
+            self.full_for = self.full_for.saturating_add(now.saturating_sub(since));
         }
     }
 
@@ -213,7 +249,7 @@ pub struct Timer {
     pub set: u64,
     /// When it was made, and how late.
     pub made: Option<(u64, u64)>,
-    /// When it was cancelled.
+    /// When it was cancelled, or its program ended before it was made.
     pub cancelled: Option<u64>,
     /// The event that asked for it.
     pub at: usize,
@@ -224,17 +260,24 @@ pub struct Timer {
 pub struct Timers {
     /// In order.
     pub timers: Vec<Timer>,
-    known: HashMap<(String, u64), usize>,
+    /// Those of each host with one number, in order: one for each program of the host that had it.
+    known: HashMap<(String, u64), Vec<usize>>,
+    /// Those of the program that runs, by host.
+    of_program: HashMap<String, Vec<usize>>,
     /// All of them, as indexes, by the time at which they are due at last.
     by_due: Vec<usize>,
 }
 
 impl Timers {
     pub(super) fn take(&mut self, at: usize, event: &Event) {
+        if matches!(event.kind.as_str(), "trace" | "end") {
+            self.end_program(event);
+        }
         let Some(number) = event.number("timer") else { return };
         let key = (event.host.clone(), number);
         if event.kind == "timer_set" {
-            self.known.insert(key, self.timers.len());
+            self.known.entry(key).or_default().push(self.timers.len());
+            self.of_program.entry(event.host.clone()).or_default().push(self.timers.len());
             self.timers.push(Timer {
                 host: event.host.clone(),
                 number,
@@ -247,13 +290,30 @@ impl Timers {
             });
             return;
         }
-        let Some(timer) = self.known.get(&key).and_then(|index| self.timers.get_mut(*index)) else { return };
+        let index = self.known.get(&key).and_then(|indexes| indexes.last().copied());
+        let Some(timer) = index.and_then(|index| self.timers.get_mut(index)) else { return };
         match event.kind.as_str() {
             "timer_moved" => timer.due = event.ns.saturating_add(event.number("delay_ns").unwrap_or(0)),
             "timer_cancelled" => timer.cancelled = Some(event.ns),
             "callback_begin" => timer.made = Some((event.ns, event.number("late_ns").unwrap_or(0))),
             _ => {}
         }
+    }
+
+    /// The program of a host has ended: what it asked for is never made.
+    fn end_program(&mut self, event: &Event) {
+        for index in self.of_program.remove(&event.host).unwrap_or_default() {
+            let timer = &mut self.timers[index];
+            if timer.made.is_none() {
+                timer.cancelled.get_or_insert(event.ns);
+            }
+        }
+    }
+
+    /// The delayed call that had this number at an event.
+    pub fn get_at(&self, host: &str, number: u64, at: usize) -> Option<&Timer> {
+        let with_number = self.known.get(&(host.to_owned(), number)).into_iter().flatten();
+        with_number.map(|index| &self.timers[*index]).rfind(|timer| timer.at <= at)
     }
 
     /// Orders them by time, when all are known.

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 pub struct Turn {
     /// The host; empty for a real program.
     pub host: String,
+    /// Which program of the host: 1, and one more each time that the host is started again. Turns count from 1 on in
+    /// each.
+    pub run: usize,
     /// Its number.
     pub number: u64,
     /// When it began, and ended.
@@ -77,6 +80,13 @@ pub struct Callback {
     pub end_at: Option<usize>,
 }
 
+impl Callback {
+    /// When it ended; so far, if the trace ends in it.
+    pub fn end(&self) -> u64 {
+        self.begin.saturating_add(self.took)
+    }
+}
+
 /// A call to the driver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
@@ -107,10 +117,21 @@ pub struct Turns {
     /// The last turn of each host.
     last: HashMap<String, usize>,
     open: HashMap<String, Vec<usize>>,
+    /// The program of each host.
+    runs: HashMap<String, Run>,
+}
+
+/// A program of a host.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    number: usize,
+    /// Whether it has done anything. A thread may use Deferreds before it makes a reactor: that is one program.
+    has_begun: bool,
 }
 
 impl Turns {
     pub(super) fn take(&mut self, at: usize, event: &Event) {
+        self.begin_run(event);
         let turn = self.current.get(&event.host).copied();
         if let Some(turn) = turn {
             self.turns[turn].end = event.ns;
@@ -138,11 +159,29 @@ impl Turns {
         }
     }
 
+    /// Which program of this host runs now: 1, and one more each time that the host was started again.
+    pub(crate) fn run(&self, host: &str) -> usize {
+        self.runs.get(host).map_or(1, |run| run.number)
+    }
+
+    fn begin_run(&mut self, event: &Event) {
+        if !matches!(event.kind.as_str(), "trace" | "turn" | "call" | "callback_begin") {
+            return;
+        }
+        let has_begun = event.kind != "trace";
+        match self.runs.get_mut(&event.host) {
+            Some(run) if has_begun => run.has_begun = true,
+            Some(run) if run.has_begun => *run = Run { number: run.number + 1, has_begun },
+            Some(_) => {}
+            None => drop(self.runs.insert(event.host.clone(), Run { number: 1, has_begun })),
+        }
+    }
+
     fn begin_turn(&mut self, at: usize, event: &Event) {
         // A simulated host waits between its turns: its driver's wait takes no time.
         let before = self.last.insert(event.host.clone(), self.turns.len()).map(|before| &self.turns[before]);
         let waited = match before {
-            Some(before) if !event.host.is_empty() && before.number + 1 == event.turn => {
+            Some(before) if !event.host.is_empty() && event.turn.checked_sub(1) == Some(before.number) => {
                 event.ns.saturating_sub(before.end)
             }
             _ => 0,
@@ -150,6 +189,7 @@ impl Turns {
         self.current.insert(event.host.clone(), self.turns.len());
         self.turns.push(Turn {
             host: event.host.clone(),
+            run: self.run(&event.host),
             number: event.turn,
             begin: event.ns,
             end: event.ns,
@@ -167,7 +207,8 @@ impl Turns {
         if event.text("call") == "poll"
             && let Some(turn) = turn
         {
-            self.turns[turn].waited += event.number("took_ns").unwrap_or(0);
+            let waited = &mut self.turns[turn].waited;
+            *waited = waited.saturating_add(event.number("took_ns").unwrap_or(0));
             self.turns[turn].woke = event.ns;
         } else if let Some(turn) = turn {
             self.turns[turn].calls.push(self.calls.len());
@@ -230,9 +271,10 @@ impl Turns {
 
     /// The callbacks that begin after this one, in its turn and in the next one of its host.
     pub(crate) fn soon_after(&self, callback: &Callback) -> impl Iterator<Item = &Callback> {
-        let end = callback.begin + callback.took;
+        let end = callback.end();
         let turns = &self.turns[callback.turn_at.unwrap_or(self.turns.len())..];
-        let turns = turns.iter().filter(|turn| turn.host == callback.host).take(2);
+        let run = turns.first().map_or(0, |turn| turn.run);
+        let turns = turns.iter().filter(move |turn| turn.host == callback.host && turn.run == run).take(2);
         turns.flat_map(|turn| &turn.callbacks).map(|index| &self.callbacks[*index]).filter(move |it| it.begin >= end)
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
         let sentence = format!("{} held the loop for {}. {waited}", who(worst), words::time(worst.took));
         details.extend(slow_steps(model, worst));
         if !others.is_empty() {
-            let (count, all) = (others.len(), worst.took + others.iter().map(|callback| callback.took).sum::<u64>());
-            let (more, all) = (words::count(count, "more time"), words::time(all));
+            let all = alike.iter().fold(0_u64, |all, callback| all.saturating_add(callback.took));
+            let (more, all) = (words::count(others.len(), "more time"), words::time(all));
             details.push(format!("This was the longest. It did so {more}; all took {all}."));
         }
         let place = place_of(worst).to_owned();
@@ -75,15 +75,15 @@ pub(crate) fn who(callback: &Callback) -> String {
 
 /// The callbacks of Deferreds that took most of the time in a callback of the loop.
 fn slow_steps(model: &Model, callback: &Callback) -> Vec<String> {
-    let (begin, end) = (callback.begin, callback.begin + callback.took);
+    let (begin, end) = (callback.begin, callback.end());
     let mut slow = Vec::new();
     for step in model.chains.steps.values() {
         if let StepState::Ran(run) = &step.state
             && run.begin >= begin
             && run.end <= end
-            && run.end - run.begin > callback.took / 2
+            && run.end.saturating_sub(run.begin) > callback.took / 2
         {
-            let took = words::time(run.end - run.begin);
+            let took = words::time(run.end.saturating_sub(run.begin));
             slow.push(format!("{took} of it in the callback added at {}", words::line_of(&step.place)));
         }
     }
@@ -92,7 +92,7 @@ fn slow_steps(model: &Model, callback: &Callback) -> Vec<String> {
 
 /// What waited while a callback held the loop: timers that were due before it or became so, and sockets that were ready.
 pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
-    let (begin, end) = (callback.begin, callback.begin + callback.took);
+    let (begin, end) = (callback.begin, callback.end());
     let mut lines = Vec::new();
     let mut late: Vec<(u64, &str)> = Vec::new();
     for timer in model.timers.due_between(begin, end).filter(|timer| timer.host == callback.host) {
@@ -142,10 +142,10 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64
     let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
     let is_own = |event: &Event| event.host == callback.host;
     let mut found: Vec<(Option<u64>, &Socket)> = Vec::new();
-    let add = |number: u64, since: Option<u64>, found: &mut Vec<(Option<u64>, &'a Socket)>| {
-        if Some(number) != callback.socket
-            && let Some(socket) = model.sockets.get(&callback.host, number)
-            && !found.iter().any(|(_, known)| known.number == number)
+    let mut known = BTreeSet::from_iter(callback.socket);
+    let mut add = |number: u64, since: Option<u64>, found: &mut Vec<(Option<u64>, &'a Socket)>| {
+        if known.insert(number)
+            && let Some(socket) = model.sockets.with_number(&callback.host, number).find(|it| it.run == turn.run)
         {
             found.push((since, socket));
         }
@@ -167,12 +167,11 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64
     let Some(end_at) = callback.end_at else { return found };
     // Found by the next wait, which did not have to wait.
     let next = model.events[end_at..].iter().filter(|event| is_own(event));
-    let next: Vec<_> = next.skip_while(|event| event.kind != "turn" && event.kind != "end").take(64).collect();
-    let poll = next.iter().position(|event| event.text("call") == "poll");
-    if let Some(poll) = poll
-        && next[poll].number("took_ns").unwrap_or(0) < callback.took / 4
-    {
-        for event in next[poll + 1..].iter().take_while(|event| event.kind == "ready") {
+    let is_over = |event: &&Event| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
+    let mut next = next.skip_while(|event| event.kind != "turn" && event.kind != "end");
+    let poll = next.by_ref().take_while(|event| !is_over(event)).find(|event| event.text("call") == "poll");
+    if poll.is_some_and(|poll| poll.number("took_ns").unwrap_or(0) < callback.took / 4) {
+        for event in next.take_while(|event| event.kind == "ready") {
             add(event.number("socket").unwrap_or(0), None, &mut found);
         }
     }

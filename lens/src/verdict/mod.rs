@@ -13,7 +13,7 @@ mod system;
 
 pub(crate) use held::{victims, who};
 
-use crate::model::{Chain, Happened, Model, Passed, StepState};
+use crate::model::{Callback, Chain, Happened, Model, Passed, Side, Step, StepState};
 use crate::views::{Ink, Text, words};
 use std::collections::BTreeMap;
 
@@ -176,15 +176,55 @@ fn summary(model: &Model) -> String {
     }
 }
 
-fn panics(model: &Model) -> impl Iterator<Item = Finding> {
-    model.turns.callbacks.iter().filter(|callback| callback.panicked || callback.spared > 0).map(|callback| Finding {
+/// Callbacks of the loop that panicked, and callbacks of Deferreds. A callback that fires a Deferred is spared the
+/// panics of that chain. So it is named only for those of which the trace does not tell more.
+fn panics(model: &Model) -> Vec<Finding> {
+    let panic = |sentence: String, place: &str, at: usize| Finding {
         about: About::Panic,
-        sentence: format!("{} panicked.", who(callback)),
+        sentence,
         details: Vec::new(),
-        place: callback.place.clone(),
+        place: place.to_owned(),
         took: 0,
-        at: callback.at,
-    })
+        at,
+    };
+    let steps = model.chains.steps.values().filter_map(|step| match &step.state {
+        StepState::Ran(run) if run.panicked => Some((step, run.at)),
+        _ => None,
+    });
+    let steps: Vec<(&Step, usize)> = steps.collect();
+    let mut findings = Vec::new();
+    for callback in &model.turns.callbacks {
+        let Callback { at, end_at, place, .. } = callback;
+        if callback.panicked {
+            findings.push(panic(format!("{} panicked.", who(callback)), place, *at));
+        }
+        if callback.spared > 0 {
+            let is_inside = |at_step: usize| at_step > *at && end_at.is_none_or(|end| at_step < end);
+            let told = steps.iter().filter(|(_, at)| is_inside(*at)).count() as u64;
+            if let Some(more) = callback.spared.checked_sub(told).filter(|more| *more > 0) {
+                let sentence = format!(
+                    "{} fired Deferreds that this trace does not tell of. Of their callbacks, {more} panicked.",
+                    who(callback)
+                );
+                findings.push(panic(sentence, place, *at));
+            }
+        }
+    }
+    findings
+        .extend(steps.iter().map(|(step, at)| panic(format!("{} panicked.", words_of(model, step)), &step.place, *at)));
+    findings
+}
+
+/// A callback of a Deferred in words, with its place.
+fn words_of(model: &Model, step: &Step) -> String {
+    let host = model.chains.chains.get(&step.chain).map_or("", |chain| &chain.host);
+    let host = if host.is_empty() { String::new() } else { format!("On {host}: ") };
+    let (chain, place) = (model.chains.name(step.chain), words::line_of(&step.place));
+    match (step.side, &*step.name) {
+        (Side::Body, _) => format!("{host}The body of {chain}, made at {place},"),
+        (_, "") => format!("{host}A callback of {chain}, added at {place},"),
+        (_, name) => format!("{host}The callback {name} of {chain}, added at {place},"),
+    }
 }
 
 fn unhandled(model: &Model) -> impl Iterator<Item = Finding> {
@@ -213,10 +253,23 @@ fn deferreds(model: &Model) -> Vec<Finding> {
     let chains = &model.chains;
     for chain in chains.chains.values() {
         let at = chain.log.first().map_or(0, |event| event.at);
+        // A simulated program is cut off in the midst of its work when its world ends, or when its host crashes.
+        let is_over = chain.host.is_empty() && model.has_ended(&chain.host);
+        let has_waiting = || {
+            let mut steps = chain.steps.iter().filter_map(|step| chains.steps.get(step));
+            steps.any(|step| step.state == StepState::Waits)
+        };
+        if is_over && chain.has_fired && !chain.is_gone && chain.is_paused() && has_waiting() {
+            let (name, place) = (chains.name(chain.number), chain.place.clone());
+            let made = words::line_of(&place);
+            let sentence = format!("{name}, made at {made}, has its result, and was still paused at the end.");
+            let details = waiters(model, chain);
+            findings.push(Finding { about: About::NeverFired, sentence, details, place, took: 0, at });
+        }
         // The far end of all the waiting is told, with what waits for it.
         if chains.is_unfired(chain) && chain.waits_for.is_none() && !chain.is_list() {
             let details = waiters(model, chain);
-            let why = match (chain.is_lost, model.has_ended(&chain.host)) {
+            let why = match (chain.is_lost, is_over) {
                 (true, _) => "can never fire: its last Firer was dropped",
                 (false, true) => "never fired before the end",
                 (false, false) => continue, // It may still fire.

@@ -5,7 +5,7 @@
 
 use super::{About, FULL, Finding, STORM};
 use crate::Event;
-use crate::model::{Model, Socket};
+use crate::model::Model;
 use crate::views::words;
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) fn sockets(model: &Model) -> Vec<Finding> {
             let (details, place) = (Vec::new(), socket.place.clone());
             findings.push(Finding { about, sentence: format!("{host}{sentence}"), details, place, took, at });
         };
-        let full = socket.full_for + socket.full_since.map_or(0, |since| end.saturating_sub(since));
+        let full = socket.full_for.saturating_add(socket.full_since.map_or(0, |since| end.saturating_sub(since)));
         if full > FULL {
             let bytes = words::count(usize::try_from(socket.waiting).unwrap_or(usize::MAX), "byte");
             let waits = match (socket.waiting, &socket.ended) {
@@ -61,17 +61,20 @@ pub(super) fn storms(model: &Model) -> Vec<Finding> {
 pub(super) fn no_descriptors(model: &Model) -> Vec<Finding> {
     const ENFILE: u64 = 23;
     const EMFILE: u64 = 24;
+    let socket_of = |event: &Event, at: usize| {
+        let number = event.number("listener").or(event.number("socket"))?;
+        model.sockets.get_at(&event.host, number, at)
+    };
     let mut alike: BTreeMap<(&str, String), Vec<(usize, &Event)>> = BTreeMap::new();
     for call in model.turns.calls.iter().filter(|call| !call.failed.is_empty()) {
         let event = &model.events[call.at];
         if !matches!(event.number("code"), Some(ENFILE | EMFILE)) {
             continue;
         }
-        let number = event.number("listener").or(event.number("socket"));
-        let socket = number.and_then(|number| model.sockets.get(&event.host, number)).map(Socket::name);
+        let socket = socket_of(event, call.at);
         let about = match (call.name.as_str(), event.text("address"), event.text("name")) {
             ("listen", address, _) => format!(" on {address}"),
-            (_, "", "") => socket.map_or(String::new(), |socket| format!(" on {socket}")),
+            (_, "", "") => socket.map_or(String::new(), |socket| format!(" on {}", socket.name())),
             (_, "", name) => format!(" of {name}"),
             (_, address, _) => format!(" to {address}"),
         };
@@ -83,7 +86,8 @@ pub(super) fn no_descriptors(model: &Model) -> Vec<Finding> {
         let time = if events.len() > 1 { format!(" within {}", words::time(took)) } else { String::new() };
         let calls = words::count(events.len(), "call");
         let sentence = format!("{calls} of {call}{about} found no free descriptor (EMFILE){time}.");
-        let (details, place) = (Vec::new(), first.text("place").to_owned());
+        let place = socket_of(first, at).map_or(String::new(), |socket| socket.place.clone());
+        let details = Vec::new();
         Finding { about: About::NoDescriptors, sentence, details, place, took, at }
     };
     alike.into_iter().map(finding).collect()

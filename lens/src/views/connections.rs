@@ -1,6 +1,6 @@
 //! [`Connections`]: a list of the connections, so that somebody can choose one for a picture.
 //!
-//! Next: `waits.rs`, what waits for what.
+//! Next: `waiting.rs`, what waits for what.
 
 use super::{Ink, Text, words};
 use crate::model::{Model, Socket};
@@ -15,9 +15,9 @@ impl<'a> Connections<'a> {
         Connections(model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).collect())
     }
 
-    /// The number of the connection with most bytes.
-    pub fn busiest(&self) -> Option<u64> {
-        self.0.iter().max_by_key(|socket| socket.read + socket.sent).map(|socket| socket.number)
+    /// The connection with most bytes.
+    pub fn busiest(&self) -> Option<&'a Socket> {
+        self.0.iter().copied().max_by_key(|socket| socket.carried())
     }
 
     /// Says that the busiest one was chosen, if there was a choice.
@@ -45,12 +45,14 @@ impl<'a> Connections<'a> {
         }
         let head = line(["connection", "with", "since", "until", "read", "sent"]);
         out.line(Ink::Title, &head);
+        let is_again = |host: &str| self.0.iter().any(|socket| socket.host == host && socket.run > 1);
         for socket in &self.0 {
             let host = if socket.host.is_empty() { String::new() } else { format!("{} ", socket.host) };
             let since = words::time(socket.connected.unwrap_or(0));
             let until = socket.ended.as_ref().map_or("open".to_owned(), |(ns, ..)| words::time(*ns));
             let numbers = [socket.read, socket.sent].map(|bytes| bytes.to_string());
-            let name = format!("{host}{}", socket.number);
+            let run = if is_again(&socket.host) { format!(" (run {})", socket.run) } else { String::new() };
+            let name = format!("{host}{}{run}", socket.number);
             out.line(Ink::Plain, &line([&name, &socket.peer, &since, &until, &numbers[0], &numbers[1]]));
         }
         out
@@ -58,6 +60,6 @@ impl<'a> Connections<'a> {
 }
 
 fn line([number, peer, since, until, read, sent]: [&str; 6]) -> String {
-    let (number, peer) = (words::cut(number, 14), words::cut(peer, 22));
-    format!("{number:>14}  {peer:22} {since:>9} {until:>9} {read:>9} {sent:>9}")
+    let (number, peer) = (words::cut_middle(number, 17), words::cut(peer, 21));
+    format!("{number:>17}  {peer:21} {since:>9} {until:>9} {read:>9} {sent:>9}")
 }

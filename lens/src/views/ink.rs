@@ -1,10 +1,10 @@
 //! [`Text`]: lines of 80 columns, and the ink of each character. This is the one place that knows the escapes of a
-//! terminal.
+//! terminal, and what of a trace must not reach one.
 //!
 //! The words say everything: [`Text::plain`] leaves nothing out. Ink only leads the eye: the path that was taken is
 //! green and red, what is wrong and what that kept waiting stand out, and what did not run is dim.
 //!
-//! Next: `ladder.rs`.
+//! Next: `svg.rs`, the shapes of a picture.
 
 use std::ops::Range;
 
@@ -45,6 +45,12 @@ impl Ink {
     }
 }
 
+/// A line of text in which each control character is replaced. What a program or its peer has said could have some, and
+/// a terminal would obey them.
+pub fn shown(line: &str) -> String {
+    line.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
 /// A text for a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text {
@@ -52,11 +58,9 @@ pub struct Text {
 }
 
 impl Text {
-    /// Adds a line. What a program or its peer has said could have control characters, which a terminal would obey: they
-    /// are replaced.
+    /// Adds a line, as it is [`shown`].
     pub(crate) fn line(&mut self, ink: Ink, line: &str) {
-        let shown = line.trim_end().chars();
-        self.lines.push(shown.map(|char| (if char.is_control() { '\u{fffd}' } else { char }, ink)).collect());
+        self.lines.push(shown(line.trim_end()).chars().map(|char| (char, ink)).collect());
     }
 
     /// Adds the lines of a block.

@@ -132,7 +132,7 @@ impl Ladders {
 
     /// The ladders of the Deferreds for which `wanted` holds, and of what stands inside them.
     pub fn of(model: &Model, wanted: impl Fn(&Chain) -> bool) -> Ladders {
-        let mut builder = Builder { model, drawn: BTreeSet::new() };
+        let mut builder = Builder { model, drawn: BTreeSet::new(), awaited: awaited(model) };
         let chains = &model.chains.chains;
         let is_inside = |chain: &Chain| {
             let outer = chain.inner_of.or(chain.list);
@@ -174,20 +174,20 @@ impl Ladders {
     /// The ladders of all that has to do with this Deferred: what it waits for and what waits for it, what its callbacks made
     /// and fired.
     pub fn of_request(model: &Model, deferred: u64) -> Ladders {
-        let mut wanted = BTreeSet::from([deferred]);
-        loop {
-            let before = wanted.len();
-            for chain in model.chains.chains.values() {
-                let related = related(model, chain);
-                if wanted.contains(&chain.number) || related.iter().any(|other| wanted.contains(other)) {
-                    wanted.insert(chain.number);
-                    wanted.extend(related);
-                }
-            }
-            if wanted.len() == before {
-                return Ladders::of(model, |chain| wanted.contains(&chain.number));
+        let mut beside: HashMap<u64, Vec<u64>> = HashMap::new();
+        for chain in model.chains.chains.values() {
+            for other in related(model, chain) {
+                beside.entry(chain.number).or_default().push(other);
+                beside.entry(other).or_default().push(chain.number);
             }
         }
+        let (mut wanted, mut left) = (BTreeSet::new(), vec![deferred]);
+        while let Some(number) = left.pop() {
+            if wanted.insert(number) {
+                left.extend(beside.get(&number).into_iter().flatten());
+            }
+        }
+        Ladders::of(model, |chain| wanted.contains(&chain.number))
     }
 
     /// The callbacks that ran, in the order in which they ran, read off the rows.
@@ -222,16 +222,32 @@ fn related(model: &Model, chain: &Chain) -> Vec<u64> {
         let by = event.in_step.and_then(|step| model.chains.steps.get(&step));
         related.extend(by.map(|step| step.chain));
         match event.what {
-            Happened::Shares(other) | Happened::HandedOn(other) | Happened::Awaited(Some(other)) => related.push(other),
+            Happened::Shares(other)
+            | Happened::WillHandOn(other)
+            | Happened::HandedOn(other)
+            | Happened::Awaited(Some(other)) => related.push(other),
             _ => {}
         }
     }
     related
 }
 
+/// The Deferreds that each run of a coroutine's body awaits, by the number of that step.
+fn awaited(model: &Model) -> HashMap<u64, Vec<u64>> {
+    let mut awaited: HashMap<u64, Vec<u64>> = HashMap::new();
+    for chain in model.chains.chains.values() {
+        let steps = chain.log.iter().filter(|event| matches!(event.what, Happened::Awaited(_)));
+        for step in steps.filter_map(|event| event.in_step).collect::<BTreeSet<_>>() {
+            awaited.entry(step).or_default().push(chain.number);
+        }
+    }
+    awaited
+}
+
 struct Builder<'a> {
     model: &'a Model,
     drawn: BTreeSet<u64>,
+    awaited: HashMap<u64, Vec<u64>>,
 }
 
 impl Builder<'_> {
@@ -327,6 +343,7 @@ impl Builder<'_> {
                 ladder.push(note(format!("the await ends with {with}")));
             }
             Happened::Shares(source) => ladder.push(note(format!("shares the result of {}", name(*source)))),
+            Happened::WillHandOn(to) => ladder.push(note(format!("is to hand its result on to {}", name(*to)))),
             Happened::HandedOn(to) => ladder.push(note(format!("hands its result on to {}", name(*to)))),
             Happened::FirersGone => ladder.push(alarm("its last Firer is gone: it can never fire".to_owned())),
             Happened::Gone(false) => ladder.push(note("dropped before it fired".to_owned())),
@@ -372,12 +389,9 @@ impl Builder<'_> {
         ladder.push(Rung { lane, after, detail, ..rung(kind, label(step), &step.place, when) });
         let mut inner: Vec<u64> = run.waits_for.into_iter().collect();
         if step.side == Side::Body {
-            let awaited = self.model.chains.chains.values().filter(|chain| {
-                let is_here =
-                    |event: &ChainEvent| matches!(event.what, Happened::Awaited(_)) && event.in_step == Some(number);
-                chain.inner_of == Some(step.chain) && chain.log.iter().any(is_here)
-            });
-            inner.extend(awaited.map(|chain| chain.number));
+            let chains = &self.model.chains.chains;
+            let awaited = self.awaited.get(&number).into_iter().flatten();
+            inner.extend(awaited.filter(|inner| chains[*inner].inner_of == Some(step.chain)));
         }
         let role = if step.side == Side::Body { "awaited" } else { "given back" };
         let inside = inner.into_iter().filter_map(|inner| self.ladder(inner, role, depth + 1)).collect();

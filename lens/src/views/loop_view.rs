@@ -3,7 +3,7 @@
 //!
 //! A column stands for one turn, or for several if there are many: from an hour to one turn, it is the same view.
 //!
-//! Next: `wire.rs`, the bytes.
+//! Next: `tls.rs`, what encrypted bytes are.
 
 use super::svg::Svg;
 use super::{Ink, Text, words};
@@ -14,7 +14,7 @@ use crate::verdict::{self, SLOW};
 pub const MAX_COLUMNS: usize = 60;
 
 /// Maximum number of loops in one picture.
-pub const MAX_HOSTS: usize = 8;
+pub const MAX_LOOPS: usize = 8;
 
 /// The width of a picture's sentences, in columns.
 const PICTURE: usize = 120;
@@ -27,22 +27,49 @@ const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on
 pub(super) const PHASES: [(&str, char); 6] =
     [("wait", 'w'), ("events", 'e'), ("calls", 'c'), ("timers", 't'), ("flush", 'f'), ("ends", 'x')];
 
+/// The turns of one program.
+pub(super) struct Program<'a> {
+    /// The host, and which of its programs, if it was started again; empty for the only loop of a real program.
+    pub(super) name: String,
+    /// In order.
+    pub(super) turns: Vec<&'a Turn>,
+}
+
+/// The programs of a host, in order: one more each time that it was started again.
+pub(super) fn programs<'a>(model: &'a Model, host: &str) -> Vec<Program<'a>> {
+    let turns: Vec<&Turn> = model.turns.turns.iter().filter(|turn| turn.host == host).collect();
+    let is_again = turns.last().is_some_and(|last| last.run > 1);
+    let name = |run: usize| match (host, is_again) {
+        (host, false) => host.to_owned(),
+        ("", true) => format!("loop {run}"),
+        (host, true) => format!("{host}, run {run}"),
+    };
+    let programs = turns.chunk_by(|one, next| one.run == next.run);
+    programs.map(|turns| Program { name: name(turns[0].run), turns: turns.to_vec() }).collect()
+}
+
 /// The loops of several hosts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoopViews {
-    /// One for each host, in order.
+    /// One for each program, in order: a host that was started again has several.
     pub views: Vec<LoopView>,
-    /// The hosts that are not shown.
+    /// The programs that are not shown.
     pub left_out: Vec<String>,
 }
 
 impl LoopViews {
-    /// These turns of the loops of these hosts: all turns if no range is given. Hosts without one of them are not shown,
-    /// and at most [`MAX_HOSTS`].
-    pub fn new(model: &Model, hosts: &[&str], range: Option<(u64, u64)>) -> LoopViews {
-        let all = hosts.iter().map(|host| LoopView::new(model, host, range));
-        let mut views: Vec<LoopView> = all.filter(|view| !view.columns.is_empty()).collect();
-        let left_out = views.split_off(views.len().min(MAX_HOSTS)).into_iter().map(|view| view.host).collect();
+    /// These turns of the loops of these hosts: all turns if no range is given, and all programs of a host if no run
+    /// is. Programs without one of them are not shown, and at most [`MAX_LOOPS`].
+    pub fn new(model: &Model, hosts: &[&str], range: Option<(u64, u64)>, run: Option<usize>) -> LoopViews {
+        let is_shown = |turn: &Turn| {
+            range.is_none_or(|(from, to)| (from..=to).contains(&turn.number)) && run.is_none_or(|run| turn.run == run)
+        };
+        let view = |mut program: Program<'_>| {
+            program.turns.retain(|turn| is_shown(turn));
+            (!program.turns.is_empty()).then(|| LoopView::new(model, &program))
+        };
+        let mut views: Vec<LoopView> = hosts.iter().flat_map(|host| programs(model, host)).filter_map(view).collect();
+        let left_out = views.split_off(views.len().min(MAX_LOOPS)).into_iter().map(|view| view.name).collect();
         LoopViews { views, left_out }
     }
 
@@ -85,8 +112,8 @@ impl LoopViews {
 /// Turns of one loop.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoopView {
-    /// The host; empty for a real program.
-    pub host: String,
+    /// The host, and which of its programs, if it was started again; empty for the only loop of a real program.
+    pub name: String,
     /// From left to right.
     pub columns: Vec<Column>,
     /// The callbacks that held the loop, and what waited.
@@ -131,18 +158,14 @@ pub struct Column {
 }
 
 impl LoopView {
-    /// These turns of the loop of `host`: all of them if no range is given.
-    pub fn new(model: &Model, host: &str, range: Option<(u64, u64)>) -> LoopView {
-        let is_shown =
-            |turn: &&Turn| turn.host == host && range.is_none_or(|(from, to)| (from..=to).contains(&turn.number));
-        let turns: Vec<&Turn> = model.turns.turns.iter().filter(is_shown).collect();
+    fn new(model: &Model, Program { name, turns }: &Program<'_>) -> LoopView {
         let each = turns.len().div_ceil(MAX_COLUMNS).max(1);
         let columns: Vec<Column> = turns.chunks(each).map(|turns| Column::of(model, turns)).collect();
         let shown = turns.iter().flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
         let slow = shown.filter(|callback| is_slow(callback));
         let held = slow.map(|callback| (headline(callback), verdict::victims(model, callback))).collect();
         let steps = if let [turn] = turns[..] { steps(model, turn) } else { Vec::new() };
-        LoopView { host: host.to_owned(), columns, held, steps }
+        LoopView { name: name.clone(), columns, held, steps }
     }
 
     /// As text of 80 columns, without colours.
@@ -164,7 +187,7 @@ impl LoopView {
             out.line(Ink::Plain, "No turn of a loop is in this trace.");
             return;
         };
-        let host = if self.host.is_empty() { String::new() } else { format!("{}: ", self.host) };
+        let host = if self.name.is_empty() { String::new() } else { format!("{}: ", self.name) };
         let mut title = format!(
             "{host}turns {} to {}, {} to {}",
             first.first,
@@ -173,7 +196,7 @@ impl LoopView {
             words::time(last.end)
         );
         if self.columns.iter().any(|column| column.first != column.last) {
-            title.push_str(&format!("; a column is {} turns", first.last - first.first + 1));
+            title.push_str(&format!("; a column is {} turns", first.turns()));
         }
         out.line(Ink::Title, &title);
         out.line(Ink::Plain, "");
@@ -188,7 +211,7 @@ impl LoopView {
             });
         };
         // A simulated host waits between its turns, and a turn takes no time.
-        lane("waiting", &|column| level(column.waited, (column.end - column.begin).max(column.waited)));
+        lane("waiting", &|column| level(column.waited, column.end.saturating_sub(column.begin).max(column.waited)));
         for (phase, letter) in &PHASES[1..] {
             lane(phase, &|column| if column.phases.contains(phase) { *letter } else { '·' });
         }
@@ -223,8 +246,7 @@ impl LoopView {
         const LEFT: i64 = 110;
         let mut svg = Svg::new();
         let wide = (960 / self.columns.len().max(1) as i64).clamp(16, 64);
-        let host = if self.host.is_empty() { "the loop".to_owned() } else { self.host.clone() };
-        svg.text("title", (12, 24), &host);
+        svg.text("title", (12, 24), if self.name.is_empty() { "the loop" } else { &self.name });
         // The lanes, from top to bottom, and their heights.
         let lanes =
             [("waiting", 44), ("phases", 78), ("kernel", 50), ("callbacks", 90), ("timers", 44), ("kept waiting", 30)];
@@ -291,7 +313,7 @@ impl LoopView {
             svg.text("soft small end", (LEFT - 12, y + 4), "time");
         }
         y += 28;
-        let each = self.columns.first().map_or(1, |column| column.last - column.first + 1);
+        let each = self.columns.first().map_or(1, Column::turns);
         let turns = words::count(usize::try_from(each).unwrap_or(usize::MAX), "turn");
         for line in [
             format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the longest callback;"),
@@ -335,7 +357,7 @@ impl Column {
             ..Column::default()
         };
         for turn in turns {
-            column.waited += turn.waited;
+            column.waited = column.waited.saturating_add(turn.waited);
             column.calls += turn.calls.len();
             for (phase, _) in PHASES {
                 if turn.phases.iter().any(|(name, _)| name == phase) && !column.phases.contains(&phase) {
@@ -347,7 +369,7 @@ impl Column {
                 column.timers += usize::from(callback.timer.is_some());
                 column.latest = column.latest.max(callback.late.unwrap_or(0));
                 if callback.outer.is_none() {
-                    column.busy += callback.took;
+                    column.busy = column.busy.saturating_add(callback.took);
                 }
                 if callback.took > column.longest {
                     column.longest = callback.took;
@@ -359,6 +381,11 @@ impl Column {
             }
         }
         column
+    }
+
+    /// Number of turns.
+    fn turns(&self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
     }
 
     fn words(&self) -> String {
@@ -394,7 +421,10 @@ fn steps(model: &Model, turn: &Turn) -> Vec<(u64, usize, String)> {
     let events = model.events.iter().skip(turn.at).filter(|event| event.host == turn.host);
     let mut depth = 0;
     let mut steps = Vec::new();
-    for event in events.take_while(|event| event.turn == turn.number) {
+    for (index, event) in events.take_while(|event| event.turn == turn.number).enumerate() {
+        if index > 0 && event.kind == "trace" {
+            break; // The host is started again.
+        }
         let socket = event.number("socket").map(|socket| format!(" on {socket}")).unwrap_or_default();
         let text = match event.kind.as_str() {
             "phase" => format!("── {}", event.phase),

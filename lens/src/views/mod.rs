@@ -1,12 +1,15 @@
 //! The views: each has a structure that is worked out once, and is written as text and as SVG. A page of HTML holds all of them.
 //!
-//! * `ladder.rs`: Deferreds, with the path that was taken;
+//! * `words.rs`: times, places and values, short enough for a picture;
+//! * `ink.rs`: a text, and its colours on a terminal;
+//! * `svg.rs`: a picture made of a few shapes;
+//! * `ladder.rs`: Deferreds, with the path that was taken (`ladder_text.rs`, `ladder_svg.rs`);
 //! * `loop_view.rs`: turns, and what held them;
-//! * `wire.rs`: connections as a sequence of bytes and callbacks;
+//! * `tls.rs`: what encrypted bytes are, as far as anybody can tell;
+//! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_text.rs`);
 //! * `connections.rs`: a list of the connections;
-//! * `waits.rs`: what waits for what, at any moment;
-//! * `page.rs`: everything in one file;
-//! * `ink.rs`: a text, and its colours on a terminal.
+//! * `waiting.rs`: what waits for what, at each moment; `waits.rs`: at one of them;
+//! * `page/`: everything in one file.
 //!
 //! Next: `words.rs`, times and texts for a person.
 
@@ -26,4 +29,4 @@ mod wire_text;
 pub(crate) mod words;
 
 pub(crate) use ink::Ink;
-pub use ink::Text;
+pub use ink::{Text, shown};

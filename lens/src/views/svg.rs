@@ -2,7 +2,7 @@
 //!
 //! A shape may say at which event it appears (`data-at`): the page of HTML steps through a picture with that.
 //!
-//! Next: `ladder_svg.rs`.
+//! Next: `ladder.rs`, a Deferred.
 
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
 //! What the bytes of TLS are, as far as anybody can tell who has no key: the kinds of its records.
 //!
-//! Next: `wire.rs`.
+//! Next: `wire.rs`, the bytes.
 
 /// How the words begin.
 pub(crate) const TLS: &str = "TLS: ";

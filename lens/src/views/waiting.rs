@@ -13,7 +13,7 @@
 
 use super::words;
 use crate::Event;
-use crate::model::{Chain, ChainEvent, Happened, Model, Socket, StepState, Timer};
+use crate::model::{Chain, Happened, Model, Socket, StepState, Timer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Something that can wait. The order is that of a tree.
@@ -183,7 +183,7 @@ impl Replay {
             }
             "deferred_awaited" => waits(event.number("by"), number),
             "list_joined" => waits(event.number("list"), number),
-            "deferred_handed_on" => {
+            "deferred_will_hand_on" => {
                 waits(event.number("to"), number);
                 self.handed_on.extend(event.number("to").map(|to| (number, to)));
             }
@@ -343,12 +343,7 @@ fn has_result(chain: &Chain) -> bool {
 }
 
 fn is_waiting(chain: &Chain) -> bool {
-    let pauses = |pauses: i64, event: &ChainEvent| match event.what {
-        Happened::Paused => pauses + 1,
-        Happened::Unpaused => pauses - 1,
-        _ => pauses,
-    };
-    !chain.is_gone && (!has_result(chain) || chain.log.iter().fold(0, pauses) > 0)
+    !chain.is_gone && (!has_result(chain) || chain.is_paused())
 }
 
 fn timer(timer: &Timer) -> Option<State> {

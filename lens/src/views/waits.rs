@@ -2,8 +2,9 @@
 //!
 //! The moment is a number of events: the state after them depends on nothing else, so stepping forward and back gives the same.
 //!
-//! Next: `page.rs`, everything in one file.
+//! Next: `page/mod.rs`, everything in one file.
 
+use super::ladder_text::WIDTH;
 use super::svg::Svg;
 use super::waiting::{State, Thing, Waiting};
 use super::{Ink, Text, words};
@@ -15,6 +16,9 @@ pub const MAX_LINES: usize = 300;
 
 /// Minimum number of alike things of one host that share a row in a text or a picture.
 const ALIKE: usize = 3;
+
+/// Maximum number of characters of a place in a text. Of a longer one, both ends are shown: the file and the line.
+const MAX_PLACE: usize = 38;
 
 /// Deeper lines have the indent of this depth, so that a text keeps room for its words.
 const MAX_INDENT: usize = 16;
@@ -92,17 +96,16 @@ impl Waits {
             out.line(Ink::Plain, "nothing waits.");
         }
         for line in &self.rows {
-            let place = words::short_place(&line.place);
+            let place = words::cut_middle(words::short_place(&line.place), MAX_PLACE);
             let branch = if line.depth == 0 {
                 "* ".to_owned()
             } else {
                 format!("{}└ for ", "  ".repeat(line.depth.min(MAX_INDENT)))
             };
-            let room = 78_usize.saturating_sub(place.chars().count());
-            let text = words::cut(&format!("{branch}{}", line.text), room);
-            let place_at = 80 - place.chars().count();
+            let place_at = WIDTH - place.chars().count();
+            let text = words::cut(&format!("{branch}{}", line.text), place_at - 2);
             out.line(line.ink(), &format!("{text}{:gap$}{place}", "", gap = place_at - text.chars().count()));
-            out.ink(place_at..80, Ink::Dim);
+            out.ink(place_at..WIDTH, Ink::Dim);
         }
         if let Some(more) = self.more() {
             out.line(Ink::Plain, &more);

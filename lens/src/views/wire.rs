@@ -20,6 +20,9 @@ pub const MAX_ROWS: usize = 400;
 /// The widest excerpt of bytes, in characters.
 const MAX_BYTES: usize = 48;
 
+/// Maximum number of characters of words that stand on a line of a picture.
+const MAX_WORDS: usize = 44;
+
 /// How far the lines of a picture are apart.
 const MIN_GAP: i64 = 280;
 const MAX_GAP: i64 = 400;
@@ -169,6 +172,7 @@ impl Wire {
             seq: model.events.get(arrow.at).map_or(0, |event| event.seq),
         };
         let has_ended = |what: &str| socket.arrows.iter().any(|arrow| arrow.what == what);
+        let was_refused = socket.arrows.iter().any(|arrow| arrow.what.ends_with("connect") && !arrow.words.is_empty());
         for arrow in &socket.arrows {
             let excerpt = excerpt(&arrow.bytes, arrow.count);
             let (to_us, from_us) = (|is_end| (0, 1, is_end), |is_end| (1, 0, is_end));
@@ -180,9 +184,12 @@ impl Wire {
                 "write" => (from_us(true), format!("write fails: {}", arrow.words)),
                 "shutdown" => (from_us(true), "FIN: we have ended our side".to_owned()),
                 "close" if has_ended("reset_on_close") => (from_us(true), "RST: we end the connection".to_owned()),
-                // After that there is nothing left to say to the peer.
-                "close" if has_ended("shutdown") => continue,
+                // After that, or without a connection, there is nothing left to say to the peer.
+                "close" if has_ended("shutdown") || was_refused => continue,
                 "close" => (from_us(true), "FIN: we close the connection".to_owned()),
+                // It failed on our side, or the answer was a refusal.
+                "connect" if !arrow.words.is_empty() => (from_us(true), format!("connect fails: {}", arrow.words)),
+                "finish_connect" if !arrow.words.is_empty() => (to_us(true), format!("connect fails: {}", arrow.words)),
                 "connect" => (from_us(false), "connect".to_owned()),
                 "callback" => {
                     let label = model.events.get(arrow.at).map(callback).unwrap_or_default();
@@ -238,14 +245,6 @@ impl Wire {
         self
     }
 
-    /// Only the first rows.
-    #[must_use]
-    pub fn first(mut self, rows: usize) -> Wire {
-        self.later += self.rows.len().saturating_sub(rows);
-        self.rows.truncate(rows);
-        self
-    }
-
     /// With a sentence above all.
     #[must_use]
     pub fn with_remark(mut self, remark: String) -> Wire {
@@ -290,6 +289,11 @@ impl Wire {
             svg.begin(Some(row.at));
             svg.text("soft small", (8, y + 2), &words::time(row.ns));
             match &row.what {
+                // A host that talks to itself: an arrow would have no length.
+                What::Arrow { from, to, is_end, .. } if from == to => {
+                    let class = if *is_end { "hott small mid over" } else { "small mid over" };
+                    svg.text(class, (lane(*to), y + 2), &words::cut_middle(&row.label, MAX_WORDS));
+                }
                 What::Arrow { from, to, sent, is_end } => {
                     let (x1, x2) = (lane(*from), lane(*to));
                     let toward = if x1 < x2 { -1 } else { 1 };
@@ -298,9 +302,15 @@ impl Wire {
                     let class = if *is_end { "hotline" } else { tones.get(&*row.label).unwrap_or(&PLAIN) };
                     svg.line(class, &[(x1, y - slope), (x2, y)]);
                     svg.line(class, &[(x2 + toward * 9, y - 5), (x2, y), (x2 + toward * 9, y + 5)]);
-                    let room = ((x1 - x2).abs() - 24) * 3 / 20; // Small letters are 6.7 pixels wide.
-                    let label = words::cut_middle(&row.label, room as usize);
-                    svg.text("small mid over", ((x1 + x2) / 2, y - slope - 5), &label);
+                    // The middle of an arrow may be another line: then its words stand in the gap before that.
+                    let is_crossed = (x1 - x2).abs() / gap % 2 == 0;
+                    let (middle, long) = match is_crossed {
+                        true => ((x1 + x2) / 2 + toward * gap / 2, gap),
+                        false => ((x1 + x2) / 2, (x1 - x2).abs()),
+                    };
+                    let room = (long - 24) * 3 / 20; // Small letters are 6.7 pixels wide.
+                    let label = words::cut_middle(&row.label, usize::try_from(room).unwrap_or(0));
+                    svg.text("small mid over", (middle, y - slope - 5), &label);
                     let link = row.link.map(|link| format!("connection #{link}")).unwrap_or_default();
                     let range = row.range.map(|(from, to)| format!(", bytes {from}..{to}")).unwrap_or_default();
                     if *sent < row.ns {
@@ -315,7 +325,7 @@ impl Wire {
                     svg.text("small mid", (lane(*number), y + 2), &label);
                 }
                 What::Mark(number) => {
-                    svg.text("soft small mid over", (lane(*number), y + 2), &words::cut(&row.label, 44));
+                    svg.text("soft small mid over", (lane(*number), y + 2), &words::cut(&row.label, MAX_WORDS));
                 }
             }
             svg.end();
@@ -440,7 +450,7 @@ impl Stream {
     /// Bytes arrive: when they were written, what they are, and which they are unless they are just one write.
     fn arrive(&mut self, count: u64, now: u64) -> (u64, String, Option<(u64, u64)>) {
         let from = self.arrived;
-        self.arrived += count;
+        self.arrived = self.arrived.saturating_add(count);
         let sent = self.writes.front().map_or(now, |write| write.0);
         let (mut left, mut pieces) = (count, Vec::new());
         while left > 0 {

@@ -304,3 +304,18 @@ fn the_page_can_be_used_by_everybody_in_light_and_dark_and_on_a_telephone() {
         page.is_clean();
     }
 }
+
+#[test]
+fn a_host_that_talks_to_itself_has_the_words_on_its_line() {
+    let network = |(seq, what, words)| {
+        let about = r#""host":"alone","kind":"network","at":"alone","link":1,"count":5,"other":"alone""#;
+        format!("{{\"seq\":{seq},\"ns\":{seq},{about},\"what\":\"{what}\",\"words\":\"{words}\"}}\n")
+    };
+    let lines = [(0, "write", "#1 writes 5 to alone: \\\"hello\\\""), (1, "get", "#1 gets 5 from alone")];
+    let model = super::lines::model(&lines.into_iter().map(network).collect::<String>());
+    let Some(page) = Page::open("alone", &model, &Part::first(&model)) else { return };
+    let texts =
+        page.run("view('wire'); return [...document.querySelectorAll('#wire g text')].map(it => it.textContent)");
+    assert!(texts.as_array().is_some_and(|texts| texts.contains(&json!("“hello”"))), "{texts}");
+    page.is_clean();
+}

@@ -12,13 +12,12 @@ mod http;
 mod lines;
 #[path = "../util/peers.rs"]
 mod peers;
-#[path = "../../../tests/util/ports.rs"]
-mod ports;
+#[path = "../../../reactor/tests/util/skip.rs"]
+mod skip;
 mod text;
 
 /// What the browser's driver needs.
 mod util {
-    pub(crate) use crate::ports::free_port;
     use std::time::{Duration, Instant};
 
     /// How long a test waits for a browser.

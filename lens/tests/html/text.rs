@@ -79,14 +79,40 @@ fn a_place_is_a_link_to_the_file_if_there_is_one_and_text_if_not() {
     let without = page(&model, "links", |_| None);
     assert!(!without.contains("<a "), "a link that leads nowhere");
     assert!(without.contains("made at main.rs:"), "the place is still there");
-    // Each event of the list has its place.
-    let data = data(&without);
-    let rows = data["events"].as_array().expect("events").iter().zip(&model.events);
-    for (row, event) in rows.filter(|(_, event)| !event.text("place").is_empty()) {
-        let place = row[2].as_u64().expect("a place") as usize;
-        let place = data["places"][place].as_str().expect("a text");
-        assert!(event.text("place").starts_with(place) && place.contains(".rs:"), "{place}");
+}
+
+/// A turn, a phase, a wait and the network are nowhere in the source, nor are the ends of a trace.
+fn has_no_place(event: &lens::Event) -> bool {
+    let kinds = ["trace", "end", "turn", "phase", "turn_end", "signal", "network"];
+    kinds.contains(&&*event.kind) || event.text("call") == "poll" || event.kind == "resolved"
+}
+
+#[test]
+fn an_event_has_its_own_place_or_that_of_what_it_is_about() {
+    let (mut own, mut other) = (0, 0);
+    for model in [deferreds(), world(1, true), turns(3)] {
+        let data = data(&page(&model, "places", |_| None));
+        let rows = data["events"].as_array().expect("events").iter().zip(&model.events);
+        for (row, event) in rows.filter(|(_, event)| !has_no_place(event)) {
+            // Of a socket that the program has not asked for yet, nothing is known.
+            let place = row.get(2).and_then(Value::as_u64);
+            let is_nowhere = event.kind == "call" && event.callback.is_none();
+            let Some(place) = place else {
+                assert!(is_nowhere, "{event:?}");
+                continue;
+            };
+            let place = data["places"][place as usize].as_str().expect("a text");
+            assert!(place.contains(".rs:"), "{place}");
+            match event.text("place") {
+                "" => other += 1,
+                named => {
+                    assert!(named.starts_with(place), "{place} for {event:?}");
+                    own += 1;
+                }
+            }
+        }
     }
+    assert!(own > 20 && other > 20, "{own} {other}");
 }
 
 #[test]

@@ -21,6 +21,11 @@ impl Lines {
         model(&self.0.borrow())
     }
 
+    /// The lines themselves.
+    pub fn text(&self) -> String {
+        self.0.borrow().clone()
+    }
+
     /// Whether a line has this in it.
     pub fn has(&self, text: &str) -> bool {
         self.0.borrow().contains(text)

@@ -16,7 +16,7 @@ use crate::diagnostics::tell;
 use crate::driver::{DatagramSocket, Driver, Token};
 use crate::error::{CannotListenError, DatagramError};
 use crate::foreign::Foreign;
-use crate::trace::CallbackKind;
+use crate::trace::{CallbackKind, Kind};
 use crate::{DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -151,6 +151,9 @@ impl DatagramPort {
             is_over: Cell::new(false),
         });
         core.registry.borrow_mut().insert(token, Source::Datagrams(port.clone()));
+        if let Some(scope) = &core.work.trace {
+            scope.emit(Kind::Listening { socket: token.serial(), place: port.asked.place });
+        }
         port.call_soon(|port, core| port.start(core));
         Ok(DatagramTransport::new(port))
     }

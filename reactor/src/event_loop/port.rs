@@ -20,7 +20,7 @@ use crate::driver::{Driver, ListenOptions, Listener, Token};
 use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
-use crate::trace::CallbackKind;
+use crate::trace::{CallbackKind, Kind};
 use crate::{Address, Deferred, Factory, Firer};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -213,6 +213,9 @@ pub(super) fn open<A>(
     };
     let (port, host) = open().map_err(|error| CannotListenError { address: name, error })?;
     core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
+    if let Some(scope) = &core.work.trace {
+        scope.emit(Kind::Listening { socket: token.serial(), place: port.asked.place });
+    }
     port.started(core);
     Ok(ListeningPort { port, reactor: core.weak(), host })
 }

@@ -13,7 +13,7 @@
 use super::connection::Contents;
 use super::kernel::Ready;
 use super::network::Network;
-use super::trace::{Action, excerpt};
+use super::trace::Action;
 use crate::driver::{Readiness, Token};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
@@ -71,7 +71,7 @@ impl Network {
         }
         self.host_mut(host).console.input.extend(bytes);
         self.trace.mix_bytes(bytes);
-        let typed = self.detail(|| excerpt(bytes.iter().copied()));
+        let typed = self.detail(|| self.trace.excerpt(bytes.iter().copied()));
         self.note_with(host, Action::TypeIn.count(bytes.len() as u64), &typed);
         self.mark_console_ready(host);
     }
@@ -179,7 +179,10 @@ impl Network {
         if written.is_empty() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let said = self.detail(|| if clear > 0 { excerpt(written.iter().copied()) } else { String::new() });
+        let said = self.detail(|| match clear {
+            0 => String::new(),
+            _ => self.trace.excerpt(written.iter().copied()),
+        });
         self.note_with(host, Action::WriteConsole.count(written.len() as u64), &said);
         Ok(written.len())
     }

@@ -14,7 +14,7 @@
 use super::kernel::{HostState, Ready};
 use super::network::Network;
 use super::queue::Event;
-use super::trace::{Action, excerpt};
+use super::trace::Action;
 use crate::datagram::MAX_DATAGRAM;
 use crate::driver::{ListenOptions, Readiness, Token};
 use std::collections::VecDeque;
@@ -143,7 +143,7 @@ impl Network {
             true => (0..self.hosts.len() as u32).collect(),
             false => vec![self.host_at(host, to.ip()).ok_or(ErrorKind::NetworkUnreachable)?],
         };
-        let text = self.detail(|| excerpt(bytes.iter().copied()));
+        let text = self.detail(|| self.trace.excerpt(bytes.iter().copied()));
         self.trace.mix_bytes(bytes);
         self.note_with(host, Action::SendDatagram.count(bytes.len() as u64), &text);
         for other in hosts {

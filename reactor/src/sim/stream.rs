@@ -18,7 +18,7 @@ use super::connection::{
 };
 use super::network::Network;
 use super::queue::{ConnectionId, EndIndex, Event};
-use super::trace::{Action, excerpt};
+use super::trace::Action;
 use std::io::{self, ErrorKind, IoSlice};
 
 impl Network {
@@ -73,7 +73,7 @@ impl Network {
         let pipe = &self.connections[id.key as usize].pipes[side];
         match pipe.contents {
             Contents::Tls => String::new(),
-            _ => excerpt(pipe.bytes.range(pipe.bytes.len() - len..).copied()),
+            _ => self.trace.excerpt(pipe.bytes.range(pipe.bytes.len() - len..).copied()),
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 const NANOSECONDS_A_SECOND: u64 = 1_000_000_000;
 
-/// Maximum number of bytes of a write, or of a name, that a line shows.
+/// Maximum number of bytes of a write, or of a name, that a line shows. Of a write, a stream may show fewer.
 const MAX_EXCERPT: usize = 100;
 
 /// What a host did, or what was done to it.
@@ -346,15 +346,32 @@ impl Trace {
         }
     }
 
+    /// The first bytes of a write in quotes. If there is a stream, it has no more of them than the stream shows of a
+    /// write, with the secrets masked.
+    pub(super) fn excerpt(&self, bytes: impl ExactSizeIterator<Item = u8>) -> String {
+        let Some(Stream { world, .. }) = &self.stream else { return excerpt(bytes) };
+        let (len, mut text) = (bytes.len(), String::new());
+        let first: Vec<u8> = bytes.take(world.read_ahead()).collect();
+        world.with_bytes(&first, |bytes| {
+            let shown = &bytes.shown[..bytes.shown.len().min(MAX_EXCERPT)];
+            if !shown.is_empty() {
+                text = quoted(shown.iter().copied(), shown.len() < len);
+            }
+        });
+        text
+    }
+
     /// Tells the stream, inside the turn of `host` if it takes one, and the two that read lines.
     #[cold]
     fn tell(&mut self, time: u64, host: Option<u32>, event: &Network<'_>) {
+        let mut masked = None;
         if let Some(stream) = &self.stream {
             let scope = host.and_then(|host| stream.hosts.get(&host)).unwrap_or(&stream.world);
+            masked = scope.trace().masked_words(event.words);
             scope.emit(Kind::Network(*event));
         }
         if self.max_lines > 0 || self.sink.is_some() {
-            let line = line(time, event.at, event.words);
+            let line = line(time, event.at, masked.as_deref().unwrap_or(event.words));
             self.send(&line);
             self.store(line);
         }
@@ -412,10 +429,14 @@ fn text(record: Record, detail: &str, name: impl Fn(u32) -> String) -> String {
 
 /// The first bytes of a text in quotes, as a line shows them.
 pub(super) fn excerpt(bytes: impl ExactSizeIterator<Item = u8>) -> String {
-    let more = if bytes.len() > MAX_EXCERPT { " ..." } else { "" };
+    let is_cut = bytes.len() > MAX_EXCERPT;
+    quoted(bytes.take(MAX_EXCERPT), is_cut)
+}
+
+fn quoted(bytes: impl Iterator<Item = u8>, is_cut: bool) -> String {
     let mut text = String::from("\"");
-    for byte in bytes.take(MAX_EXCERPT) {
+    for byte in bytes {
         text.extend(byte.escape_ascii().map(char::from));
     }
-    text + "\"" + more
+    text + "\"" + if is_cut { " ..." } else { "" }
 }

@@ -126,7 +126,7 @@ pub(crate) fn see<T: 'static>(result: &Result<T, Failure>) -> Option<Seen> {
 pub(crate) fn report_unhandled(failure: &Failure, story: &str) {
     with_scope(|scope| {
         let (seen, words) = (scope.trace().see_failure(failure), scope.trace().masked_text(story));
-        scope.emit(Kind::Unhandled { failure: seen.passed(), words: &words });
+        scope.emit(Kind::Unhandled { failure: seen.shown(), words: &words });
     });
 }
 

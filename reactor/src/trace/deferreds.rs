@@ -34,7 +34,7 @@ pub enum DeferredEvent<'a> {
     /// It was fired. It is not fired by a cancel: see [`Cancelled`](DeferredEvent::Cancelled).
     Fired {
         /// With this.
-        result: Passed<'a>,
+        result: Shown<'a>,
         /// Where in the source.
         place: &'static Location<'static>,
     },
@@ -55,14 +55,14 @@ pub enum DeferredEvent<'a> {
         /// The number of the callback.
         step: u64,
         /// What it gets; nothing, if it is the body of a coroutine.
-        input: Option<Passed<'a>>,
+        input: Option<Shown<'a>>,
     },
     /// A callback is over. What it did happened in between: steps nest.
     StepEnd {
         /// The number of the callback.
         step: u64,
         /// The result; none if the chain waits for a Deferred, if a coroutine awaits, or after a panic.
-        output: Option<Passed<'a>>,
+        output: Option<Shown<'a>>,
         /// The Deferred that it gave back, and for which the chain waits.
         waits_for: Option<u64>,
         /// It panicked.
@@ -73,12 +73,12 @@ pub enum DeferredEvent<'a> {
         /// The number of the callback.
         step: u64,
         /// The result.
-        input: Passed<'a>,
+        input: Shown<'a>,
     },
     /// The Deferred that it waited for has fired: the chain goes on with its result.
     Resumed {
         /// The result.
-        result: Passed<'a>,
+        result: Shown<'a>,
     },
     /// It was paused.
     Paused,
@@ -108,7 +108,7 @@ pub enum DeferredEvent<'a> {
     /// The code that awaited it has its result.
     AwaitEnd {
         /// The result.
-        result: Passed<'a>,
+        result: Shown<'a>,
     },
     /// It has become an input of a list or a race.
     Joined {
@@ -122,12 +122,19 @@ pub enum DeferredEvent<'a> {
         /// The input that decided it.
         index: usize,
         /// The result.
-        result: Passed<'a>,
+        result: Shown<'a>,
     },
     /// It waits for a result that several share.
     Shares {
         /// The Deferred whose result that is.
         source: u64,
+    },
+    /// It is to hand its result on to another Deferred, when it has one.
+    WillHandOn {
+        /// The other one.
+        to: u64,
+        /// Where in the source.
+        place: &'static Location<'static>,
     },
     /// It hands its result on to another Deferred.
     HandedOn {
@@ -138,7 +145,8 @@ pub enum DeferredEvent<'a> {
     },
     /// Its last [`Firer`](crate::Firer) was dropped, and it has not been fired: only a cancel can end its wait now.
     FirersGone,
-    /// Both of its ends are gone, and all that waited in it.
+    /// Both of its ends are gone, and all that waited in it. Of a coroutine or a list this is told only if it has not
+    /// fired.
     Gone {
         /// Whether it has fired.
         fired: bool,
@@ -199,7 +207,7 @@ impl Side {
 /// What an event shows of a result.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum Passed<'a> {
+pub enum Shown<'a> {
     /// A value.
     Value {
         /// Its type.

@@ -5,7 +5,7 @@
 //!
 //! Next: `call.rs`, what a driver can be asked.
 
-use super::{Call, DeferredEvent, Outcome, Passed};
+use super::{Call, DeferredEvent, Outcome, Shown};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -159,6 +159,13 @@ pub enum Kind<'a> {
         /// Its number.
         timer: u64,
     },
+    /// A port is open: its socket listens.
+    Listening {
+        /// Its socket.
+        socket: u64,
+        /// Where the program asked for it.
+        place: &'static Location<'static>,
+    },
     /// A connection is up: accepted, made or handed over. Its protocol hears of it next.
     Connected {
         /// Its socket.
@@ -235,7 +242,7 @@ pub enum Kind<'a> {
     /// Nobody handled a failure: it was logged.
     Unhandled {
         /// The failure.
-        failure: Passed<'a>,
+        failure: Shown<'a>,
         /// Its whole story, in several lines: see [`Failure::report`](crate::Failure::report).
         words: &'a str,
     },

@@ -131,6 +131,10 @@ impl Line<'_> {
 
     fn connection(&mut self, kind: &Kind<'_>) {
         match *kind {
+            Kind::Listening { socket, place } => {
+                self.about("listening", socket);
+                self.place(place);
+            }
             Kind::Connected { socket, peer, protocol, outgoing, place } => {
                 self.about("connected", socket);
                 self.text("peer", peer);

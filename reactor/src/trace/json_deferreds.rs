@@ -3,7 +3,7 @@
 //! Next: `file.rs`, where the lines go.
 
 use super::json::Line;
-use super::{DeferredEvent, Passed};
+use super::{DeferredEvent, Shown};
 
 impl Line<'_> {
     pub(super) fn deferred(&mut self, deferred: u64, event: &DeferredEvent<'_>) {
@@ -22,7 +22,7 @@ impl Line<'_> {
                 self.place(place);
             }
             DeferredEvent::Fired { result, place } => {
-                self.passed(result);
+                self.shown(result);
                 self.place(place);
             }
             DeferredEvent::Refused { place, first } => {
@@ -31,19 +31,19 @@ impl Line<'_> {
             }
             DeferredEvent::StepBegin { step, input } => {
                 self.number("step", step);
-                input.into_iter().for_each(|input| self.passed(input));
+                input.into_iter().for_each(|input| self.shown(input));
             }
             DeferredEvent::StepEnd { step, output, waits_for, panicked } => {
                 self.number("step", step);
-                output.into_iter().for_each(|output| self.passed(output));
+                output.into_iter().for_each(|output| self.shown(output));
                 waits_for.into_iter().for_each(|inner| self.number("waits_for", inner));
                 self.flag("panicked", panicked);
             }
             DeferredEvent::StepPassed { step, input } => {
                 self.number("step", step);
-                self.passed(input);
+                self.shown(input);
             }
-            DeferredEvent::Resumed { result } | DeferredEvent::AwaitEnd { result } => self.passed(result),
+            DeferredEvent::Resumed { result } | DeferredEvent::AwaitEnd { result } => self.shown(result),
             DeferredEvent::Ignored { place }
             | DeferredEvent::CancelAsked { place }
             | DeferredEvent::Cancelled { place } => self.place(place),
@@ -57,10 +57,10 @@ impl Line<'_> {
             }
             DeferredEvent::Decided { index, result } => {
                 self.number("index", index as u64);
-                self.passed(result);
+                self.shown(result);
             }
             DeferredEvent::Shares { source } => self.number("source", source),
-            DeferredEvent::HandedOn { to, place } => {
+            DeferredEvent::WillHandOn { to, place } | DeferredEvent::HandedOn { to, place } => {
                 self.number("to", to);
                 self.place(place);
             }
@@ -73,9 +73,9 @@ impl Line<'_> {
         }
     }
 
-    pub(super) fn unhandled(&mut self, failure: Passed<'_>, words: &str) {
+    pub(super) fn unhandled(&mut self, failure: Shown<'_>, words: &str) {
         self.word("kind", "unhandled");
-        self.passed(failure);
+        self.shown(failure);
         self.text("words", words);
     }
 
@@ -85,13 +85,13 @@ impl Line<'_> {
         }
     }
 
-    fn passed(&mut self, passed: Passed<'_>) {
-        match passed {
-            Passed::Value { type_name, text } => {
+    fn shown(&mut self, result: Shown<'_>) {
+        match result {
+            Shown::Value { type_name, text } => {
                 self.text("type", type_name);
                 text.into_iter().for_each(|text| self.text("value", text));
             }
-            Passed::Failure { id, type_name, text, raised } => {
+            Shown::Failure { id, type_name, text, raised } => {
                 self.number("failure", id);
                 self.text("error_type", type_name);
                 self.text("error", text);
@@ -123,6 +123,7 @@ fn kind(event: &DeferredEvent<'_>) -> &'static str {
         DeferredEvent::Joined { .. } => "list_joined",
         DeferredEvent::Decided { .. } => "list_decided",
         DeferredEvent::Shares { .. } => "deferred_shares",
+        DeferredEvent::WillHandOn { .. } => "deferred_will_hand_on",
         DeferredEvent::HandedOn { .. } => "deferred_handed_on",
         DeferredEvent::FirersGone => "firers_gone",
         DeferredEvent::Gone { .. } => "deferred_gone",

@@ -46,6 +46,7 @@ mod event;
 mod file;
 mod json;
 mod json_deferreds;
+mod masked;
 mod order;
 mod ring;
 mod scope;
@@ -58,7 +59,7 @@ pub(crate) use current::{
     Entered, attach, enter_step, from_environment, is_on, leave_step, new_step, report, report_unhandled, see,
     take_name,
 };
-pub use deferreds::{DeferredEvent, DeferredKind, Passed, Side};
+pub use deferreds::{DeferredEvent, DeferredKind, Shown, Side};
 pub use environment::{MAX_FILES, VARIABLE, VARIABLE_OF_BYTES, VARIABLE_OF_VALUES};
 pub use event::{Callback, CallbackEnded, CallbackKind, Event, Kind, Network, Phase, WaitsFor};
 pub use file::{DEFAULT_MAX_FILE, TraceFile};
@@ -70,6 +71,7 @@ pub use seen::MAX_VALUE;
 use crate::Failure;
 use crate::diagnostics::tell;
 use crate::foreign::contain;
+use masked::with_masked;
 use secrets::Secrets;
 use seen::{Seen, Shows};
 use std::borrow::Cow;
@@ -130,7 +132,8 @@ impl Trace {
     }
 
     /// Masks `secret` from now on, such as a key or a password: its bytes appear as `*` in the bytes of reads and
-    /// writes, also where the network has cut it in pieces. An empty one masks nothing.
+    /// writes, also where the network has cut it in pieces, and in every text: values, errors, names, addresses. In a
+    /// list of bytes they appear as 42, the number of `*`. An empty one masks nothing.
     ///
     /// It finds these very bytes. A secret that is sent compressed, or with some bytes escaped, must be masked in that
     /// form as well, or the bytes left out.
@@ -173,15 +176,22 @@ impl Trace {
 
     /// What is shown of a result. Secrets are masked.
     fn see<U: 'static>(&self, result: &Result<U, Failure>) -> Seen {
-        Seen::of(result, &self.0.shows.borrow()).masked(|text| self.masked_text(text))
+        let ahead = self.0.secrets.borrow().longest_in_text();
+        Seen::of(result, &self.0.shows.borrow(), ahead, |text| self.masked_text(text))
     }
 
     fn see_failure(&self, failure: &Failure) -> Seen {
-        Seen::of_failure(failure).masked(|text| self.masked_text(text))
+        let ahead = self.0.secrets.borrow().longest_in_text();
+        Seen::of_failure(failure, ahead, |text| self.masked_text(text))
     }
 
     fn masked_text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.masked(text.as_bytes())).into_owned()
+        self.0.secrets.borrow().mask_text(text)
+    }
+
+    /// The whole secrets in `words` masked; `None` if there is none.
+    pub(crate) fn masked_words(&self, words: &str) -> Option<String> {
+        self.0.secrets.borrow().mask_whole(words)
     }
 
     /// Number of events so far.
@@ -189,7 +199,8 @@ impl Trace {
         self.0.next.get()
     }
 
-    fn shows(&self) -> usize {
+    /// Number of bytes of a read or a write that an event has at most.
+    fn max_bytes_shown(&self) -> usize {
         self.0.max_bytes.get()
     }
 
@@ -204,7 +215,7 @@ impl Trace {
         let Ok(mut slot) = self.0.observer.try_borrow_mut() else { return };
         let Some(observer) = &mut *slot else { return };
         event.seq = self.0.next.replace(self.0.next.get() + 1);
-        if !contain(|| observer.event(event)) {
+        if !contain(|| with_masked(event, &self.0.secrets, |event| observer.event(event))) {
             tell!(Error, "reactor", "the observer of a trace panicked; the trace has ended");
             let ill = slot.take();
             drop(slot);

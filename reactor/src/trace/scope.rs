@@ -38,14 +38,14 @@ impl Scope {
     /// A reactor's part of `trace`. Times count from `began`; without one, from now.
     pub(crate) fn new(trace: Trace, host: Option<&str>, clock: ReadClock, began: Option<Instant>) -> Scope {
         let scope = Scope { clock: Some((began.unwrap_or_else(&clock), clock)), ..Scope::without_clock(trace, host) };
-        scope.emit(Kind::Trace { max_bytes: scope.trace.shows() });
+        scope.emit(Kind::Trace { max_bytes: scope.trace.max_bytes_shown() });
         scope
     }
 
     /// A part of `trace` for a thread that has no reactor: all its times are 0.
     pub(crate) fn without_reactor(trace: Trace) -> Scope {
         let scope = Scope::without_clock(trace, None);
-        scope.emit(Kind::Trace { max_bytes: scope.trace.shows() });
+        scope.emit(Kind::Trace { max_bytes: scope.trace.max_bytes_shown() });
         scope
     }
 
@@ -116,7 +116,7 @@ impl Scope {
     pub(crate) fn with_bytes(&self, bytes: &[u8], f: impl FnOnce(Bytes<'_>)) {
         // Masked before they are cut: a cut secret would still be one.
         let shown = self.trace.masked(&bytes[..bytes.len().min(self.read_ahead())]);
-        f(Bytes { shown: &shown[..shown.len().min(self.trace.shows())] });
+        f(Bytes { shown: &shown[..shown.len().min(self.trace.max_bytes_shown())] });
     }
 
     /// The same for the first `count` bytes of several pieces.
@@ -134,8 +134,8 @@ impl Scope {
     }
 
     /// Number of bytes to look at, so that a secret is found which the shown ones cut.
-    fn read_ahead(&self) -> usize {
-        match self.trace.shows() {
+    pub(crate) fn read_ahead(&self) -> usize {
+        match self.trace.max_bytes_shown() {
             0 => 0,
             shown => shown + self.trace.0.secrets.borrow().longest(),
         }

@@ -2,7 +2,7 @@
 //!
 //! Next: `scope.rs`, which makes events of what the loop reports.
 
-use super::Passed;
+use super::Shown;
 use crate::Failure;
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -52,11 +52,11 @@ impl Shows {
         add!(String, &'static str, Vec<u8>, std::time::Duration, std::net::SocketAddr, std::net::IpAddr);
     }
 
-    fn show(&self, value: &dyn Any) -> Option<String> {
+    fn show(&self, value: &dyn Any, ahead: usize, mask: impl Fn(&str) -> String) -> Option<String> {
         let show = self.types.get(&value.type_id())?;
-        let mut cut = Cut(String::new());
+        let mut cut = Cut::new(ahead);
         show(value, &mut cut);
-        Some(cut.0)
+        Some(cut.shown(mask))
     }
 }
 
@@ -69,20 +69,43 @@ impl Debug for Words {
     }
 }
 
-/// A text of at most [`MAX_VALUE`] bytes and the mark of the cut. It refuses more, so that the `Debug` of a large value
-/// ends early.
-pub(super) struct Cut(String);
+/// The first [`MAX_VALUE`] bytes of a text, and those behind them in which a secret may end that begins in the first
+/// ones. It refuses more, so that the `Debug` of a large value ends early.
+pub(super) struct Cut {
+    text: String,
+    max: usize,
+    /// A `Debug` that ignores errors goes on writing.
+    is_full: bool,
+}
+
+impl Cut {
+    /// Takes so many bytes more than are shown.
+    fn new(ahead: usize) -> Cut {
+        Cut { text: String::new(), max: MAX_VALUE.saturating_add(ahead), is_full: false }
+    }
+
+    /// What is shown of the text. It is masked before it is cut: a secret that is cut would still be a part of one.
+    fn shown(self, mask: impl Fn(&str) -> String) -> String {
+        let mut shown = mask(&self.text);
+        if self.is_full || shown.len() > MAX_VALUE {
+            shown.truncate(shown.floor_char_boundary_at(MAX_VALUE));
+            shown.push('…');
+        }
+        shown
+    }
+}
 
 impl Write for Cut {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = MAX_VALUE.saturating_sub(self.0.len());
-        if text.len() <= room {
-            self.0.push_str(text);
-            return Ok(());
+        let room = self.max - self.text.len();
+        if self.is_full || text.len() > room {
+            let end = if self.is_full { 0 } else { text.floor_char_boundary_at(room) };
+            self.text.push_str(&text[..end]);
+            self.is_full = true;
+            return Err(fmt::Error);
         }
-        self.0.push_str(&text[..text.floor_char_boundary_at(room)]);
-        self.0.push('…');
-        Err(fmt::Error)
+        self.text.push_str(text);
+        Ok(())
     }
 }
 
@@ -104,61 +127,80 @@ pub(crate) enum Seen {
 }
 
 impl Seen {
-    pub(super) fn of<T: 'static>(result: &Result<T, Failure>, shows: &Shows) -> Seen {
+    /// `mask` hides secrets in a text. `ahead` bytes more than are shown are looked at for that.
+    pub(super) fn of<T: 'static>(
+        result: &Result<T, Failure>,
+        shows: &Shows,
+        ahead: usize,
+        mask: impl Fn(&str) -> String,
+    ) -> Seen {
         match result {
-            Ok(value) => Seen::Value { type_name: type_name::<T>(), text: shows.show(value) },
-            Err(failure) => Seen::of_failure(failure),
+            Ok(value) => Seen::Value { type_name: type_name::<T>(), text: shows.show(value, ahead, mask) },
+            Err(failure) => Seen::of_failure(failure, ahead, mask),
         }
     }
 
-    pub(super) fn of_failure(failure: &Failure) -> Seen {
-        let (id, type_name, text) = (failure.id(), failure.type_name(), text(failure));
+    pub(super) fn of_failure(failure: &Failure, ahead: usize, mask: impl Fn(&str) -> String) -> Seen {
+        let mut cut = Cut::new(ahead);
+        let _ = write!(cut, "{failure}"); // It fails when the text is long enough.
+        let (id, type_name, text) = (failure.id(), failure.type_name(), cut.shown(mask));
         Seen::Failure { id, type_name, text, raised: failure.raised() }
     }
 
-    /// The same, with each text of the program's as `mask` gives it back.
-    pub(super) fn masked(self, mask: impl Fn(&str) -> String) -> Seen {
+    pub(crate) fn shown(&self) -> Shown<'_> {
         match self {
-            Seen::Value { type_name, text } => Seen::Value { type_name, text: text.map(|text| mask(&text)) },
-            Seen::Failure { id, type_name, text, raised } => Seen::Failure { id, type_name, text: mask(&text), raised },
+            Seen::Value { type_name, text } => Shown::Value { type_name, text: text.as_deref() },
+            Seen::Failure { id, type_name, text, raised } => Shown::Failure { id: *id, type_name, text, raised },
         }
     }
-
-    pub(crate) fn passed(&self) -> Passed<'_> {
-        match self {
-            Seen::Value { type_name, text } => Passed::Value { type_name, text: text.as_deref() },
-            Seen::Failure { id, type_name, text, raised } => Passed::Failure { id: *id, type_name, text, raised },
-        }
-    }
-}
-
-fn text(failure: &Failure) -> String {
-    let mut cut = Cut(String::new());
-    let _ = write!(cut, "{failure}");
-    cut.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown(shows: &Shows, value: &dyn Any) -> Option<String> {
+        shows.show(value, 0, str::to_owned)
+    }
+
     #[test]
     fn a_value_is_shown_only_if_its_type_is_known() {
         let mut shows = Shows::default();
-        assert_eq!(shows.show(&7), None);
+        assert_eq!(shown(&shows, &7), None);
         shows.add::<i32>();
-        assert_eq!(shows.show(&7).as_deref(), Some("7"));
-        assert_eq!(shows.show(&(2_usize, 7)).as_deref(), Some("(2, 7)"));
-        assert_eq!(shows.show(&"x"), None);
+        assert_eq!(shown(&shows, &7).as_deref(), Some("7"));
+        assert_eq!(shown(&shows, &(2_usize, 7)).as_deref(), Some("(2, 7)"));
+        assert_eq!(shown(&shows, &"x"), None);
         let list = vec![Ok(7), Err(Failure::msg("it is down"))];
-        assert_eq!(shows.show(&list).as_deref(), Some("[Ok(7), Err(it is down)]"));
+        assert_eq!(shown(&shows, &list).as_deref(), Some("[Ok(7), Err(it is down)]"));
     }
 
     #[test]
     fn a_long_value_is_cut_between_two_characters() {
         let mut shows = Shows::default();
         shows.add::<String>();
-        let shown = shows.show(&"é".repeat(1000)).unwrap();
+        let shown = shown(&shows, &"é".repeat(1000)).unwrap();
         assert!(shown.len() <= MAX_VALUE + '…'.len_utf8() && shown.ends_with("é…"), "{shown}");
+    }
+
+    /// Writes on, although nobody takes it.
+    struct Chatty;
+
+    impl Debug for Chatty {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for _ in 0..1000 {
+                let _ = f.write_str("seven, ");
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_debug_that_ignores_errors_cannot_make_a_value_longer() {
+        let mut shows = Shows::default();
+        shows.add::<Chatty>();
+        let shown = shown(&shows, &Chatty).unwrap();
+        assert_eq!(shown.matches('…').count(), 1, "{shown}");
+        assert!(shown.len() <= MAX_VALUE + '…'.len_utf8() && shown.ends_with("…"), "{shown}");
     }
 }

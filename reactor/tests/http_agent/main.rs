@@ -6,6 +6,8 @@ mod certificates;
 mod driver;
 #[path = "../util/pem.rs"]
 mod pem;
+#[path = "../util/skip.rs"]
+mod skip;
 #[path = "../util/mod.rs"]
 mod util;
 #[path = "../util/wait.rs"]

@@ -4,11 +4,11 @@ use super::certificates::Authority;
 use super::pem::pem;
 use super::wait::wait;
 use super::{agent_trusting, assert_nothing_is_left, body, failed, get};
+use crate::skip::skipped;
 use reactor::Reactor;
 use reactor::error::ConnectError;
 use reactor::http::{HttpError, Request, Stage, Url};
 use std::fs;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
@@ -26,8 +26,7 @@ impl Nginx {
     /// `None`, with a message, if there is no `nginx`: then the test is skipped, not passed.
     fn start() -> Option<Nginx> {
         if Command::new("nginx").arg("-v").stdin(Stdio::null()).output().is_err() {
-            // Written past the test harness, which hides the output of tests that pass.
-            let _ = writeln!(io::stderr(), "SKIPPED, not passed: the HTTP client beside nginx: there is no nginx here");
+            skipped("there is no nginx here");
             return None;
         }
         let directory = std::env::temp_dir().join(format!("http-agent-nginx-{}", process::id()));

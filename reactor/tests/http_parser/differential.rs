@@ -8,10 +8,10 @@
 use crate::corpus::{by_hand, mutated};
 use crate::peers::{Peer, Verdict};
 use crate::reading::{End, read};
+use crate::skip::skipped;
 use reactor::http::{Limits, ResponseParser};
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Number of mutations, unless `HTTP_MUTATIONS` sets another.
@@ -110,11 +110,7 @@ fn compare(peer: Peer) {
     let answers = Arc::new(answers);
     let verdicts = match peer.verdicts(&answers) {
         Ok(verdicts) => verdicts,
-        Err(why) => {
-            // Not with a macro: the test harness would hide it.
-            let _ = writeln!(io::stderr(), "SKIPPED, not passed: HTTP answers beside {peer:?}: {why}");
-            return;
-        }
+        Err(why) => return skipped(format_args!("{peer:?}: {why}")),
     };
     let (mut taken, mut refused, mut wrong) = (0, 0, Vec::new());
     let mut different: BTreeMap<&str, usize> = BTreeMap::new();

@@ -13,3 +13,5 @@ mod llhttp_markdown;
 mod mutations;
 mod peers;
 mod reading;
+#[path = "../util/skip.rs"]
+mod skip;

@@ -1,8 +1,9 @@
 //! curl drives the server: bodies up and down, `100 Continue`, HEAD, ranges, kept connections, HTTPS.
 
 use super::certificates::Authority;
-use super::peers::{Running, served, skipped};
+use super::peers::{Running, served};
 use super::pem::pem;
+use crate::skip::skipped;
 use reactor::http::server::{HttpServer, Request, Response, Routes};
 use reactor::http::{Agent, Request as Post};
 use reactor::tls::TlsServer;
@@ -34,7 +35,7 @@ fn curl(arguments: &[&str], input: &[u8]) -> Option<String> {
     let mut command = Command::new("curl");
     command.args(["-q", "--silent", "--show-error", "--http1.1", "--noproxy", "*", "--max-time", "20"]).args(arguments);
     let Ok(mut child) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-        skipped("curl as a client of our HTTP server: there is no curl here");
+        skipped("there is no curl here");
         return None;
     };
     child.stdin.take().unwrap().write_all(input).unwrap();

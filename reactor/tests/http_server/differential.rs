@@ -137,7 +137,7 @@ fn compare(peer: Peer, listed: &[(&str, Why)]) {
     let bytes: Vec<Vec<u8>> = corpus.iter().map(|(_, bytes)| [bytes, MARKER].concat().into_bytes()).collect();
     let theirs = match peer.verdicts(&bytes) {
         Ok(verdicts) => verdicts,
-        Err(why) => return super::peers::skipped(&format!("{peer:?} beside our HTTP server: {why}")),
+        Err(why) => return crate::skip::skipped(format_args!("{peer:?}: {why}")),
     };
     let ours = Peer::Ours.verdicts(&bytes).expect("it is here");
     let mut wrong = Vec::new();

@@ -4,6 +4,8 @@
 mod certificates;
 #[path = "../util/pem.rs"]
 mod pem;
+#[path = "../util/skip.rs"]
+mod skip;
 
 mod answers;
 mod bodies;

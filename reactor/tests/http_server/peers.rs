@@ -33,11 +33,6 @@ pub(crate) struct Verdict {
     pub(crate) status: u16,
 }
 
-/// Reports that a test did not run, past the harness, which hides the output of tests that pass.
-pub(crate) fn skipped(why: &str) {
-    let _ = writeln!(io::stderr(), "SKIPPED, not passed: {why}");
-}
-
 impl Peer {
     /// What it finds in each of `all`, or why it cannot be asked.
     pub(crate) fn verdicts(self, all: &[Vec<u8>]) -> Result<Vec<Verdict>, String> {

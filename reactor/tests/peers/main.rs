@@ -20,6 +20,8 @@ mod peer;
 mod pem;
 mod program;
 mod shop;
+#[path = "../util/skip.rs"]
+mod skip;
 mod socat;
 mod starttls;
 mod twisted;

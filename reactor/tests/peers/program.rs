@@ -1,12 +1,12 @@
 //! [`Program`]: a program at the other end.
 
 use crate::peer::meanwhile;
+use crate::skip::skipped;
 use reactor::Reactor;
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread;
 
 /// A running program; killed when dropped.
 pub(crate) struct Program {
@@ -22,7 +22,7 @@ impl Program {
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Option<Program> {
         let path = env::var_os("PATH").unwrap_or_default();
         if !env::split_paths(&path).any(|folder| folder.join(name).is_file()) {
-            skipped(&format!("there is no {name} here"));
+            skipped(format_args!("there is no {name} here"));
             return None;
         }
         Some(Program::run(OsStr::new(name), arguments))
@@ -36,7 +36,7 @@ impl Program {
                      sys.exit(not all(map(u.find_spec, ('twisted', 'OpenSSL', 'service_identity'))))";
         let probe = Command::new(&python).args(["-c", needs]).stdin(Stdio::null()).output();
         if !probe.is_ok_and(|output| output.status.success()) {
-            skipped(&format!("{python} has no Twisted with TLS"));
+            skipped(format_args!("{python} has no Twisted with TLS"));
             return None;
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/twisted_peer.py");
@@ -125,10 +125,4 @@ impl Drop for Program {
         let _ = self.child.kill(); // It may have ended.
         let _ = self.child.wait();
     }
-}
-
-fn skipped(why: &str) {
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    // Written past the test harness, which hides the output of tests that pass.
-    let _ = writeln!(io::stderr(), "SKIPPED, not passed: {test}: {why}");
 }

@@ -9,6 +9,8 @@ mod cluster;
 #[path = "../util/pem.rs"]
 mod pem;
 mod server;
+#[path = "../util/skip.rs"]
+mod skip;
 mod trouble;
 #[path = "../util/mod.rs"]
 mod util;

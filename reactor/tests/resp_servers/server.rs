@@ -1,8 +1,8 @@
 //! A real `redis-server`, started by the test. `REDIS_SERVER` names another program that speaks as it does, such as
 //! `valkey-server`.
 
+use crate::skip::skipped;
 use std::fs;
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
@@ -42,9 +42,7 @@ impl Server {
         match run(&directory, port, &arguments, &[]) {
             Some(child) => Some(Server { child, directory, port, arguments, variables: Vec::new() }),
             None => {
-                let test = thread::current().name().unwrap_or("a test").to_owned();
-                // Written past the test harness, which hides the output of tests that pass.
-                let _ = writeln!(io::stderr(), "SKIPPED, not passed: {test}: there is no redis-server here");
+                skipped("there is no redis-server here");
                 let _ = fs::remove_dir_all(directory);
                 None
             }

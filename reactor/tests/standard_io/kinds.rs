@@ -1,6 +1,7 @@
 //! What the two descriptors may be: files, the null device, closed, a directory, sockets, non-blocking, a terminal.
 
 use crate::program::{Running, after_the_beginning, echo, program, reactor, run};
+use crate::skip::skipped;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -149,7 +150,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     python.args(["-c", script]).arg(command.get_program()).args(command.get_args());
     python.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     match python.output() {
-        Err(error) => eprintln!("SKIPPED, not passed: python3 cannot be run: {error}"),
+        Err(error) => skipped(format_args!("python3 cannot be run: {error}")),
         Ok(output) => {
             let told = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!((String::from_utf8_lossy(&output.stdout).trim(), &*told), ("0", ""));

@@ -8,4 +8,6 @@ mod events;
 mod kinds;
 mod program;
 mod sharing;
+#[path = "../util/skip.rs"]
+mod skip;
 mod streams;

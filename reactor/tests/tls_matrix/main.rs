@@ -24,6 +24,8 @@ mod peer;
 #[path = "../util/raw_tls.rs"]
 mod raw_tls;
 mod shown;
+#[path = "../util/skip.rs"]
+mod skip;
 mod truncation;
 #[path = "../util/mod.rs"]
 mod util;

@@ -1,8 +1,9 @@
 //! The command `openssl`: a certificate authority and a TLS server that share no code with ours.
 
+use crate::skip::skipped;
 use crate::util::PATIENCE;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -70,9 +71,7 @@ impl Workshop {
     pub(crate) fn open() -> Option<Workshop> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         if Command::new("openssl").arg("version").stdin(Stdio::null()).output().is_err() {
-            // Written past the test harness, which hides the output of tests that pass.
-            let test = thread::current().name().unwrap_or("a test").to_owned();
-            let _ = writeln!(io::stderr(), "SKIPPED, not passed: {test}: there is no openssl here");
+            skipped("there is no openssl here");
             return None;
         }
         let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use std::rc::Rc;
 #[test]
 fn a_connection_is_followed_from_its_beginning_to_its_end() {
     let (reactor, reader) = traced();
+    let line = line!() + 1;
     let port = reactor.listen_tcp("127.0.0.1:0", |_| Echo).unwrap();
     let mut client = TcpStream::connect(port.host()).unwrap();
     client.write_all(b"\"\\\x00\xff\r\n").unwrap();
@@ -31,8 +32,11 @@ fn a_connection_is_followed_from_its_beginning_to_its_end() {
     assert_eq!(reply, b"\"\\\x00\xff\r\n");
     drop((port, reactor));
     let events = Events::of(&reader);
-    let story = events.story(&["connected", "written", "peer_ended", "closing", "ended"]);
-    assert_eq!(story, ["connected", "written", "peer_ended", "closing", "ended"]);
+    let story = events.story(&["listening", "connected", "written", "peer_ended", "closing", "ended"]);
+    assert_eq!(story, ["listening", "connected", "written", "peer_ended", "closing", "ended"]);
+    let listening = events.only("listening");
+    assert_eq!(listening["socket"], events.calls("listen")[0]["socket"]);
+    assert!(listening["place"].as_str().unwrap().contains(&format!("connections.rs:{line}:")), "{listening}");
     let read = events.calls("read").into_iter().find(|event| event["done"] == 6).unwrap();
     // Each byte is one character.
     assert_eq!(read["bytes"], "\"\\\u{0}\u{ff}\r\n");

@@ -2,11 +2,14 @@
 
 use super::reading::Events;
 use super::traced;
-use reactor::deferred::{self, Others, Shared, gather_results, race};
+use reactor::deferred::{self, Canceller, Others, Shared, gather_results, race};
 use reactor::testing::collect_unhandled;
 use reactor::trace::{Ring, Trace, name_next};
 use reactor::{Deferred, Failure};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::future::pending;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What Deferreds tell while `work` runs, with the values of usual types.
@@ -204,6 +207,73 @@ fn a_coroutine_is_a_deferred_whose_steps_are_its_runs() {
 }
 
 #[test]
+fn a_cancel_that_drops_the_body_of_a_coroutine_is_told() {
+    let expected = [
+        "made 1",
+        "step_begin 1 step 1",
+        "step_end 1 step 1",
+        "cancel_asked 1",
+        "cancelled 1",
+        "step_added 1 step 2",
+        "step_begin 1 step 2 err cancelled",
+        "step_end 1 step 2 7",
+    ];
+    let events = renumbered(told(|| {
+        let answer = Deferred::from_future(pending::<Result<u32, Failure>>());
+        answer.cancel();
+        assert_eq!(answer.add_errback(|_| Ok(7)).result(), Some(7));
+    }));
+    assert_eq!(story(&events), expected);
+    assert!(events.only("deferred_cancelled")["place"].as_str().unwrap().contains("deferreds.rs:"));
+    // The same if the cancel comes while the body runs.
+    let events = told(|| {
+        let ((go, firer), me) = (Deferred::<()>::new(), Rc::new(RefCell::new(None::<Canceller>)));
+        let own = me.clone();
+        let answer = Deferred::from_future(async move {
+            go.await?;
+            own.take().iter().for_each(Canceller::cancel);
+            pending::<Result<u32, Failure>>().await
+        });
+        me.replace(Some(answer.canceller()));
+        let answer = answer.add_errback(|_| Ok(7));
+        firer.callback(()).unwrap();
+        assert_eq!(answer.result(), Some(7));
+    });
+    let coroutine = &events.of_kind("deferred_made")[1]["deferred"];
+    assert_eq!(&events.only("deferred_cancelled")["deferred"], coroutine);
+}
+
+#[test]
+fn a_coroutine_and_a_list_that_can_never_fire_are_gone() {
+    let gone = |work: fn()| {
+        let events = told(work);
+        let unfired = events.of_kind("deferred_gone").into_iter().filter(|event| event["fired"] != true);
+        let gone: Vec<_> = unfired.map(|event| event["deferred"].clone()).collect();
+        let made = events.of_kind("deferred_made");
+        let kinds = made.iter().filter(|made| gone.contains(&made["deferred"])).map(|made| made["what"].clone());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(gone(|| drop(Deferred::from_future(pending::<Result<u32, Failure>>()))), ["coroutine"]);
+    assert_eq!(
+        gone(|| {
+            let ((one, firer), (other, _)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
+            let list = gather_results([one, other], Others::LeaveRunning);
+            firer.callback(1).unwrap();
+            drop(list);
+        }),
+        ["deferred", "list"]
+    );
+    // What has fired needs no such end.
+    assert_eq!(
+        gone(|| {
+            let answer = Deferred::from_future(async { Ok(1) });
+            drop(gather_results([answer], Others::LeaveRunning));
+        }),
+        [""; 0]
+    );
+}
+
+#[test]
 fn a_body_that_panics_has_its_end_and_the_failure_goes_on() {
     let events = renumbered(told(|| {
         let (question, firer) = Deferred::<u32>::new();
@@ -272,7 +342,7 @@ fn a_result_that_is_handed_on_is_told_on_both_sides() {
         assert_eq!(other.result(), Some(5));
     }));
     let told: Vec<_> = story(&events);
-    assert_eq!(told[2..5], ["fired 1 5", "handed_on 1 to 2", "fired 2 5"]);
+    assert_eq!(told[2..6], ["will_hand_on 1 to 2", "fired 1 5", "handed_on 1 to 2", "fired 2 5"]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod events;
 mod peer;
 mod peers;
 mod send_errors;
+#[path = "../util/skip.rs"]
+mod skip;
 #[path = "../util/twisted.rs"]
 mod twisted;
 #[path = "../util/mod.rs"]

@@ -2,6 +2,7 @@
 
 use crate::events::{Events, Noting};
 use crate::kind::fresh_path;
+use crate::skip::skipped;
 use crate::util::until;
 use reactor::error::CannotListenError;
 use reactor::{Address, ListeningPort, Reactor, UnixAddress, UnixListenAddress};
@@ -149,7 +150,7 @@ fn a_directory_that_is_not_ours_to_write_to_refuses() {
     let path = directory.join("socket");
     match fs::write(&path, "").map_err(|error| error.kind()) {
         // Nothing is forbidden to root.
-        Ok(()) => eprintln!("SKIPPED, not passed: the test runs as a user to whom no directory is closed"),
+        Ok(()) => skipped("it runs as a user to whom no directory is closed"),
         Err(_) => assert_eq!(refused(&reactor, path.as_path()).kind(), ErrorKind::PermissionDenied),
     }
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();

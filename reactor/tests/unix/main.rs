@@ -20,6 +20,8 @@ mod peer;
 mod peers;
 #[path = "../util/stream_scripts.rs"]
 mod scripts;
+#[path = "../util/skip.rs"]
+mod skip;
 mod streams;
 #[path = "../util/twisted.rs"]
 mod twisted;

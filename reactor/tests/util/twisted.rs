@@ -1,7 +1,8 @@
 //! Twisted as a peer: programs in Python, run beside the loop under test.
 
+use crate::skip::skipped;
 use crate::util::PATIENCE;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// What every program begins with. It ends by itself when nothing happens for too long.
@@ -26,8 +27,7 @@ impl Twisted {
         let python = std::env::var("TWISTED_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let probe = Command::new(&python).args(["-c", "import twisted"]).stdin(Stdio::null()).output();
         if !probe.is_ok_and(|output| output.status.success()) {
-            // Written past the test harness, which hides the output of tests that pass.
-            let _ = writeln!(io::stderr(), "SKIPPED, not passed: {test}: {python} has no Twisted");
+            skipped(format_args!("{test}: {python} has no Twisted"));
             return None;
         }
         let end = format!("reactor.callLater({}, reactor.stop)\nreactor.run()\n", PATIENCE.as_secs());

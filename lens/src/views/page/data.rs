@@ -5,6 +5,7 @@
 use super::part::Part;
 use super::told::told;
 use super::{Source, words};
+use crate::Event;
 use crate::model::Model;
 use crate::views::waiting::{Thing, Waiting};
 use serde_json::{Map, Value, json};
@@ -15,6 +16,9 @@ const MAX_TOLD: usize = 110;
 
 /// Maximum number of bytes of all lines of sources on a page. Places of which the lines have no room are links only.
 const MAX_SOURCES: usize = 150_000;
+
+/// Maximum number of characters of a line of a source.
+const MAX_LINE: usize = 200;
 
 /// Stands for a number in a text of a table.
 const GAP: char = '\u{e000}';
@@ -74,26 +78,54 @@ pub(super) fn number(index: usize) -> i64 {
 
 /// The events: nanoseconds since the one before, text, place, depth. What is 0 or missing at the end is left out.
 pub(super) fn events(model: &Model, part: &Part, texts: &mut Table, places: &mut Table) -> Vec<Value> {
-    let mut before = 0;
-    let mut depth: HashMap<&str, usize> = HashMap::new();
-    let rows = model.events[part.events.clone()].iter().map(|event| {
-        let depth = depth.entry(&event.host).or_default();
-        if event.kind == "callback_end" || event.kind == "turn" {
-            *depth = if event.kind == "turn" { 0 } else { depth.saturating_sub(1) };
+    let (mut before, mut rows) = (0, Vec::new());
+    // The places of the callbacks that run on each host.
+    let mut running: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (at, event) in model.events[..part.events.end].iter().enumerate() {
+        let running = running.entry(&event.host).or_default();
+        let around = match &*event.kind {
+            "callback_end" => running.pop(),
+            "turn" => {
+                running.clear();
+                None
+            }
+            _ => running.last().copied(),
+        };
+        let depth = running.len();
+        if event.kind == "callback_begin" {
+            running.push(event.text("place"));
         }
-        let text = texts.text(&words::cut(&told(model, event), MAX_TOLD));
-        let place = places.place(event.text("place"));
+        if at < part.events.start {
+            continue;
+        }
+        let text = texts.text(&words::cut(&told(model, at, event), MAX_TOLD));
+        let place = places.place(place_of(model, at, event).or(around).unwrap_or(""));
         let since = event.ns.saturating_sub(before);
         before = event.ns;
-        let row = match (place, *depth) {
+        rows.push(match (place, depth) {
             (-1, 0) => json!([since, text]),
             (place, 0) => json!([since, text, place]),
             (place, depth) => json!([since, text, place, depth]),
-        };
-        *depth += usize::from(event.kind == "callback_begin");
-        row
-    });
-    rows.collect()
+        });
+    }
+    rows
+}
+
+/// Where an event belongs in the source: the place that it names, or else that of what it is about: the callback of a
+/// Deferred, the Deferred, the delayed call, the connection. An event in a callback of a Deferred belongs to that.
+fn place_of<'a>(model: &'a Model, at: usize, event: &'a Event) -> Option<&'a str> {
+    let chains = &model.chains;
+    let step = |number: Option<u64>| number.and_then(|step| chains.steps.get(&step)).map(|step| &*step.place);
+    let deferred = || event.number("deferred").and_then(|it| chains.chains.get(&it)).map(|chain| &*chain.place);
+    let timer = || event.number("timer").and_then(|it| model.timers.get_at(&event.host, it, at)).map(|it| &*it.place);
+    let socket = || {
+        let number = event.number("socket").or(event.number("listener"))?;
+        model.sockets.get_at(&event.host, number, at).map(|socket| &*socket.place)
+    };
+    let of_it = || step(event.number("step")).or_else(deferred).or_else(timer).or_else(socket);
+    let is_known = |place: &&str| !place.is_empty();
+    let own = Some(event.text("place")).filter(is_known);
+    own.or_else(|| of_it().filter(is_known)).or_else(|| step(event.step).filter(is_known))
 }
 
 /// What waits: from which moment to which, the thing, what waits for it, in words, where, since which event, and if it is due,
@@ -101,7 +133,7 @@ pub(super) fn events(model: &Model, part: &Part, texts: &mut Table, places: &mut
 pub(super) fn waits(model: &Model, part: &Part, texts: &mut Table, places: &mut Table) -> Vec<Value> {
     // Things of one kind stand together, in the order of their numbers.
     let id = |thing: Thing| match thing {
-        Thing::Deferred(number) => 3 * number,
+        Thing::Deferred(number) => number.saturating_mul(3),
         Thing::Timer(index) => 3 * index as u64 + 1,
         Thing::Socket(index) => 3 * index as u64 + 2,
     };
@@ -148,7 +180,7 @@ pub(super) fn excerpt(text: &str, line: &str) -> Option<String> {
     let lines = text.lines().enumerate().skip(number.saturating_sub(3)).take(6);
     let marked = lines.map(|(index, text)| {
         let mark = if index + 1 == number { '>' } else { ' ' };
-        format!("{mark}{:>4} {text}", index + 1)
+        format!("{mark}{:>4} {}", index + 1, words::cut(text, MAX_LINE))
     });
     Some(marked.collect::<Vec<_>>().join("\n"))
 }

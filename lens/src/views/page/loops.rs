@@ -6,7 +6,7 @@ use super::data::Table;
 use super::part::Part;
 use crate::model::{Model, Turn};
 use crate::verdict;
-use crate::views::loop_view::{Column, LoopView, MAX_COLUMNS, PHASES, headline, is_slow};
+use crate::views::loop_view::{Column, LoopView, MAX_COLUMNS, PHASES, Program, headline, is_slow, programs};
 use crate::views::words;
 use serde_json::{Value, json};
 
@@ -15,12 +15,6 @@ const MAX_LOOPS: usize = 40;
 
 /// Maximum number of callbacks that held a loop and have a sentence below its picture. The verdict counts the others.
 const MAX_HELD: usize = 10;
-
-/// The loop of one program: a host that is started again has a second one.
-struct Loop<'a> {
-    name: String,
-    turns: Vec<&'a Turn>,
-}
 
 /// The loops of a page.
 pub(super) struct Loops {
@@ -43,11 +37,11 @@ impl Loops {
                 all.len()
             ));
         }
-        let whole = |of: &Loop<'_>| -> Vec<Column> {
+        let whole = |of: &Program<'_>| -> Vec<Column> {
             let each = of.turns.len().div_ceil(MAX_COLUMNS).max(1);
             of.turns.chunks(each).map(|turns| Column::of(model, turns)).collect()
         };
-        let picture = LoopView { host: first.name.clone(), columns: whole(first), ..LoopView::default() };
+        let picture = LoopView { name: first.name.clone(), columns: whole(first), ..LoopView::default() };
         let picture = picture.drawing().element(&format!("turns of {}", first.name));
         html.push_str(&format!("<div class=\"scroll\" id=\"loop\" tabindex=\"0\" role=\"region\" aria-label=\"turns of the loop\">{picture}</div>"));
         let data: Vec<Value> = shown
@@ -67,21 +61,12 @@ impl Loops {
     }
 }
 
-/// The loops of all programs, in the order in which they began. Turns count from 1 on again if a host was started again.
-fn loops<'a>(model: &'a Model, part: &Part) -> Vec<Loop<'a>> {
-    let mut loops: Vec<Loop<'a>> = Vec::new();
-    for host in model.hosts().into_iter().filter(|host| part.has_host(host)) {
-        let turns: Vec<&Turn> = model.turns.turns.iter().filter(|turn| turn.host == host).collect();
-        let lives: Vec<&[&Turn]> = turns.chunk_by(|one, next| one.number < next.number).collect();
-        for (index, turns) in lives.iter().enumerate() {
-            let name = match (host, lives.len()) {
-                ("", 1) => "the loop".to_owned(),
-                ("", _) => format!("loop {}", index + 1),
-                (host, 1) => host.to_owned(),
-                (host, _) => format!("{host}, run {}", index + 1),
-            };
-            loops.push(Loop { name, turns: turns.to_vec() });
-        }
+/// The loops of all programs, in the order in which they began.
+fn loops<'a>(model: &'a Model, part: &Part) -> Vec<Program<'a>> {
+    let hosts = model.hosts().into_iter().filter(|host| part.has_host(host));
+    let mut loops: Vec<Program<'a>> = hosts.flat_map(|host| programs(model, host)).collect();
+    for of in loops.iter_mut().filter(|of| of.name.is_empty()) {
+        of.name = "the loop".to_owned();
     }
     loops
 }
@@ -112,7 +97,7 @@ fn row(column: &Column, texts: &mut Table) -> Value {
 }
 
 /// The callbacks that held these loops, the longest first, and what waited for each.
-fn held(model: &Model, loops: &[Loop<'_>]) -> String {
+fn held(model: &Model, loops: &[Program<'_>]) -> String {
     let turns = loops.iter().flat_map(|of| &of.turns);
     let callbacks = turns.flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
     let mut slow: Vec<_> = callbacks.filter(|callback| is_slow(callback)).collect();

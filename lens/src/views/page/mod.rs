@@ -38,8 +38,18 @@ pub const MAX_EVENTS: usize = 10_000;
 /// Maximum number of bytes of a page. Of events that need more, fewer are shown.
 pub const MAX_PAGE: usize = 1 << 20;
 
-/// Maximum number of bytes that the ladders of a page take. Of more Deferreds, those that come first are shown.
+/// Maximum number of bytes that the ladders of a page take. Those that come first are shown, as far as they have room.
 const MAX_LADDERS: usize = 200_000;
+
+/// Maximum number of bytes that the verdict takes on a page. The findings behind these are counted.
+const MAX_VERDICT: usize = 200_000;
+
+/// Maximum number of characters of a sentence of the verdict, and of each line below it. A story may be as long as a
+/// program makes it; `lens` writes it whole.
+const MAX_SENTENCE: usize = 500;
+
+/// Maximum number of lines below a sentence of the verdict.
+const MAX_DETAILS: usize = 30;
 
 /// A file of the program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,15 +159,17 @@ fn verdict(model: &Model, source: &dyn Fn(&str) -> Option<Source>) -> String {
         return html + "<p class=\"fine\">Nothing is wrong in it.</p>";
     }
     html.push_str("<ul class=\"found\">");
-    let mut told = BTreeMap::new();
+    let (mut told, mut more) = (BTreeMap::new(), 0);
     for finding in &verdict.findings {
         let count: &mut usize = told.entry(finding.about).or_default();
-        *count += 1;
-        if *count <= MAX_TOLD {
-            html.push_str(&found(finding, source));
+        let sentences = if *count < MAX_TOLD { found(finding, source) } else { String::new() };
+        if sentences.is_empty() || html.len() + sentences.len() > MAX_VERDICT {
+            more += 1;
+        } else {
+            *count += 1;
+            html.push_str(&sentences);
         }
     }
-    let more: usize = told.values().map(|count| count.saturating_sub(MAX_TOLD)).sum();
     html.push_str("</ul>");
     if more > 0 {
         html.push_str(&format!("<p>{} of the same kinds.</p>", words::count(more, "more finding")));
@@ -166,13 +178,17 @@ fn verdict(model: &Model, source: &dyn Fn(&str) -> Option<Source>) -> String {
 }
 
 fn found(finding: &Finding, source: &dyn Fn(&str) -> Option<Source>) -> String {
-    let details: String = finding.details.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
+    let item = |line: &String| format!("<li>{}</li>", escaped(&words::cut(line, MAX_SENTENCE)));
+    let mut details: String = finding.details.iter().take(MAX_DETAILS).map(item).collect();
+    if let Some(more) = finding.details.len().checked_sub(MAX_DETAILS).filter(|more| *more > 0) {
+        details.push_str(&format!("<li>{}</li>", words::count(more, "more line")));
+    }
     let place = words::line_of(&finding.place);
     let lines = place.rsplit_once(':').and_then(|(file, line)| data::excerpt(&source(file)?.text, line));
     let lines = lines.map(|lines| {
         format!("<details><summary>{}</summary><pre tabindex=\"0\">{}</pre></details>", escaped(place), escaped(&lines))
     });
-    let (sentence, lines) = (escaped(&finding.sentence), lines.unwrap_or_default());
+    let (sentence, lines) = (escaped(&words::cut(&finding.sentence, MAX_SENTENCE)), lines.unwrap_or_default());
     format!("<li>{sentence}{}<ul>{details}</ul>{lines}</li>", step_to(finding.at))
 }
 
@@ -195,18 +211,21 @@ fn ladders(model: &Model, part: &Part, files: &serde_json::Value) -> Option<Stri
     }
     let mut body = LEGEND.to_owned();
     body.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"ladders\">");
-    let mut more = String::new();
-    for (count, ladder) in all.0.iter().enumerate() {
+    let mut left_out = 0;
+    for ladder in &all.0 {
         let mut svg = Svg::new();
         ladder.draw(&mut svg, 12, 12);
         let element = with_links(&svg.element(&ladder.title), files);
         if body.len() + element.len() > MAX_LADDERS {
-            let left = words::count(all.0.len() - count, "more Deferred");
-            more = format!("<p>{left}: lens TRACE --ladder has all of them.</p>");
-            break;
+            left_out += 1; // Of those behind it, some may have room.
+            continue;
         }
         body.push_str(&element);
     }
+    let more = match left_out {
+        0 => String::new(),
+        _ => format!("<p>{}: lens TRACE --ladder has all of them.</p>", words::count(left_out, "more ladder")),
+    };
     Some(body + "</div>" + &more)
 }
 

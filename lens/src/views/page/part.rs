@@ -3,7 +3,8 @@
 //! Next: `told.rs`, an event in words.
 
 use super::MAX_EVENTS;
-use crate::model::{Model, Turn};
+use crate::Event;
+use crate::model::Model;
 use crate::views::words;
 use std::ops::Range;
 
@@ -91,13 +92,15 @@ impl Part {
     }
 }
 
-/// The events from the beginning of the first turn to the end of the last one.
+/// The events from the beginning of the first turn to the end of the last one. If the host was started again, those of
+/// its first program that has such a turn.
 fn of_turns(model: &Model, (first, last): (u64, u64), host: Option<&str>) -> Result<Range<usize>, String> {
     let host = host.or_else(|| model.turns.turns.first().map(|turn| &*turn.host)).unwrap_or_default();
-    let of_host: Vec<&Turn> = model.turns.turns.iter().filter(|turn| turn.host == host).collect();
-    let is_shown = |turn: &&&Turn| (first..=last).contains(&turn.number);
-    let begin = of_host.iter().find(is_shown).map(|turn| turn.at);
+    let mut of_host = model.turns.turns.iter().filter(|turn| turn.host == host);
+    let begin = of_host.find(|turn| (first..=last).contains(&turn.number));
     let begin = begin.ok_or(format!("there is no turn {first} to {last} in this trace"))?;
-    let end = of_host.iter().skip_while(|turn| turn.at < begin).find(|turn| turn.number > last).map(|turn| turn.at);
-    Ok(begin..end.unwrap_or(model.events.len()))
+    let next = of_host.find(|turn| turn.run != begin.run || turn.number > last).map(|turn| turn.at);
+    let is_again = |event: &Event| event.host == host && event.kind == "trace";
+    let again = model.events[begin.at..].iter().position(is_again).map(|after| begin.at + after);
+    Ok(begin.at..next.into_iter().chain(again).min().unwrap_or(model.events.len()))
 }

@@ -209,13 +209,18 @@ function draw_wire() {
     const moved = under_way ? `; ${time(under_way)} under way, since ${time(at(event).ns - under_way)}` : "";
     picture.begin(event, hint === null ? text : `${text_of(hint)}${moved}: ${text}`);
     picture.text("soft small", 8, y + 2, time(at(event).ns));
-    if (kind < 2) {
+    if (kind < 2 && from === to) {
+      /* A host that talks to itself: an arrow would have no length. */
+      picture.text(kind === 1 ? "hott small mid over" : "small mid over", x1, y + 2, cut_middle(text, 44));
+    } else if (kind < 2) {
       const [toward, slope] = [x1 < x2 ? -1 : 1, under_way ? 8 : 0];
       const tone = kind === 1 ? "hotline" : tones.get(text) || "plainline";
       picture.line(tone, [x1, y - slope], [x2, y]);
       picture.line(tone, [x2 + toward * 9, y - 5], [x2, y], [x2 + toward * 9, y + 5]);
-      const label = cut_middle(text, Math.floor((Math.abs(x1 - x2) - 24) / 6.7));
-      picture.text("small mid over", (x1 + x2) / 2, y - slope - 5, label);
+      /* The middle of an arrow may be another line: then its words stand in the gap before that. */
+      const is_crossed = Math.round(Math.abs(x1 - x2) / gap) % 2 === 0;
+      const [middle, long] = [(x1 + x2) / 2 + (is_crossed ? toward * gap / 2 : 0), is_crossed ? gap : Math.abs(x1 - x2)];
+      picture.text("small mid over", middle, y - slope - 5, cut_middle(text, Math.floor((long - 24) / 6.7)));
     } else if (kind === 2) {
       const words = cut(text, 34);
       const wide = words.length * 6.7 + 16;

@@ -6,13 +6,13 @@ use crate::model::{Model, short};
 use crate::trace::Event;
 use crate::views::words::{self, time};
 
-/// The event in words, with the host before it.
-pub(super) fn told(model: &Model, event: &Event) -> String {
+/// An event, by its index, in words, with the host before it.
+pub(super) fn told(model: &Model, at: usize, event: &Event) -> String {
     let text = match &*event.kind {
         "call" => call(event),
         "network" => event.text("words").to_owned(),
         kind if kind.starts_with("deferred_") || is_about_deferred(kind) => deferred(model, event),
-        kind if is_about_socket(kind) => socket(model, event),
+        kind if is_about_socket(kind) => socket(model, at, event),
         _ => other(event),
     };
     let host = if event.host.is_empty() { event.text("at") } else { &*event.host };
@@ -30,7 +30,15 @@ fn is_about_deferred(kind: &str) -> bool {
 fn is_about_socket(kind: &str) -> bool {
     matches!(
         kind,
-        "ready" | "connected" | "written" | "reading_paused" | "reading_resumed" | "closing" | "peer_ended" | "ended"
+        "ready"
+            | "listening"
+            | "connected"
+            | "written"
+            | "reading_paused"
+            | "reading_resumed"
+            | "closing"
+            | "peer_ended"
+            | "ended"
     )
 }
 
@@ -93,9 +101,9 @@ fn call(event: &Event) -> String {
     format!("call: {call}{on}{outcome}")
 }
 
-fn socket(model: &Model, event: &Event) -> String {
+fn socket(model: &Model, at: usize, event: &Event) -> String {
     let number = event.number("socket").unwrap_or(0);
-    let is_port = model.sockets.get(&event.host, number).is_some_and(|socket| socket.is_port);
+    let is_port = model.sockets.get_at(&event.host, number, at).is_some_and(|socket| socket.is_port);
     let name = format!("{} {number}", if is_port { "port" } else { "connection" });
     match &*event.kind {
         "ready" => {
@@ -104,6 +112,7 @@ fn socket(model: &Model, event: &Event) -> String {
             let ended = event.flag("read_closed").then_some("the peer has ended");
             format!("{name} is ready {}", what.chain(ended).collect::<Vec<_>>().join(", "))
         }
+        "listening" => format!("{name} is open"),
         "connected" => {
             let protocol = short(event.text("protocol"));
             format!("{name} with {} is up: {protocol}", event.text("peer"))
@@ -161,6 +170,7 @@ fn deferred(model: &Model, event: &Event) -> String {
         "list_joined" => format!("{this} is input {} of {}", index(), name("list")),
         "list_decided" => format!("input {} decides {this}: {with}", index()),
         "deferred_shares" => format!("{this} waits for the shared result of {}", name("source")),
+        "deferred_will_hand_on" => format!("{this} is to hand its result on to {}", name("to")),
         "deferred_handed_on" => format!("{this} hands its result on to {}", name("to")),
         "firers_gone" => format!("the last Firer of {this} is dropped"),
         "deferred_gone" if event.flag("fired") => format!("{this} is dropped"),

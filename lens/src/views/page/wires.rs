@@ -1,6 +1,6 @@
 //! The wires of a page: rows that the script draws, of all hosts of a world or of each connection of a real program.
 //!
-//! Next: `page.js`, which steps through the events.
+//! Next: `page.js`, which steps through the events, and `pictures.js`; then `../../cli.rs`, the command line.
 
 use super::data::Table;
 use super::part::Part;
@@ -25,7 +25,7 @@ pub(super) fn wires(model: &Model, part: &Part, texts: &mut Table) -> Option<Val
     }
     let mut sockets: Vec<_> = model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).collect();
     sockets.retain(|socket| socket.arrows.iter().any(|arrow| part.events.contains(&arrow.at)));
-    sockets.sort_by_key(|socket| std::cmp::Reverse(socket.read + socket.sent));
+    sockets.sort_by_key(|socket| std::cmp::Reverse(socket.carried()));
     let wires = sockets
         .into_iter()
         .map(|socket| row_list(&socket.name(), Wire::of_socket(model, socket), part, &mut left, texts));

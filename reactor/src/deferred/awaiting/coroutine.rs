@@ -21,7 +21,7 @@ use crate::deferred::chain::{
 use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
-use crate::trace::{self, DeferredKind};
+use crate::trace::{self, DeferredEvent, DeferredKind};
 use crate::{Context, Failure, around};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -183,7 +183,7 @@ where
             match self.rest(left > 0, trampoline) {
                 AfterPoll::Waits => return Poll::Pending,
                 AfterPoll::RunsAgain => {}
-                AfterPoll::Stops(at) => return Poll::Ready(Err(Failure::at(CancelledError, at))),
+                AfterPoll::Stops(at) => return Poll::Ready(Err(self.cancelled(at))),
             }
         }
         Poll::Pending // The last rest has left a note for a reactor.
@@ -196,6 +196,16 @@ where
     fn begin_step(&self) -> Option<Box<Running>> {
         let is_told = trace::is_on() && self.out.trace().number() != 0;
         is_told.then(|| Box::new(Running::begin::<T>(self.out.trace(), trace::new_step(), None)))
+    }
+
+    /// The failure of a coroutine that was cancelled and whose body is dropped.
+    #[cold]
+    #[inline(never)]
+    fn cancelled(&self, at: Place) -> Failure {
+        if trace::is_on() {
+            self.out.trace().tell(DeferredEvent::Cancelled { place: at });
+        }
+        Failure::at(CancelledError, at)
     }
 
     /// Called when a poll has come to wait. If the coroutine was cancelled while it ran, the cancel is for what it
@@ -258,6 +268,16 @@ enum AfterPoll {
 
 impl<T: 'static, F: 'static> Plain for Task<T, F> {}
 
+/// Tells those who listen of a coroutine that nothing goes on with any more.
+impl<T: 'static, F> Drop for Task<T, F> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.out.trace().is_told() && self.future.get_mut().is_some() {
+            self.out.trace().tell_gone();
+        }
+    }
+}
+
 impl<T, F> Run for Task<T, F>
 where
     F: Future<Output = Result<T, Failure>> + 'static,
@@ -306,7 +326,8 @@ where
     fn stop(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         let Some(future) = self.future.take() else { return Next::Nothing };
         trampoline.call_canceller(|| self.context.run(|| drop(future)));
-        self.end(Err(Failure::at(CancelledError, at)))
+        let cancelled = self.cancelled(at);
+        self.end(Err(cancelled))
     }
 }
 

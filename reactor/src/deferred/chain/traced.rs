@@ -7,7 +7,7 @@ use super::in_context::Boxed;
 use super::pending::{Chain, Reply};
 use crate::Failure;
 use crate::deferred::story::{Place, Side, Trace};
-use crate::trace::{self, DeferredEvent, Passed};
+use crate::trace::{self, DeferredEvent, Shown};
 
 /// Tells that a callback is added to the chain of `chain`. Returns the callback with what it will tell.
 #[cold]
@@ -41,9 +41,9 @@ pub(crate) fn telling<T: 'static, U: 'static>(
 
 /// Calls `tell` with what is shown of a result, if somebody listens.
 #[cold]
-pub(crate) fn with_seen<T: 'static>(result: &Result<T, Failure>, tell: impl FnOnce(Passed<'_>)) {
+pub(crate) fn with_seen<T: 'static>(result: &Result<T, Failure>, tell: impl FnOnce(Shown<'_>)) {
     if let Some(seen) = trace::see(result) {
-        tell(seen.passed());
+        tell(seen.shown());
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn begin<T: 'static>(chain: Trace, step: u64, input: Option<&Result<T, Failure>>) -> Running {
         let seen = input.and_then(trace::see);
-        let input = seen.as_ref().map(|seen| seen.passed());
+        let input = seen.as_ref().map(|seen| seen.shown());
         chain.tell(DeferredEvent::StepBegin { step, input });
         Running { chain, step, outer: trace::enter_step(step) }
     }
@@ -65,7 +65,7 @@ impl Running {
     /// It has given this back; a coroutine, nothing yet.
     pub(crate) fn end<T: 'static>(self, output: Option<&Result<T, Failure>>) {
         let seen = output.and_then(trace::see);
-        let (step, output) = (self.step, seen.as_ref().map(|seen| seen.passed()));
+        let (step, output) = (self.step, seen.as_ref().map(|seen| seen.shown()));
         self.over(DeferredEvent::StepEnd { step, output, waits_for: None, panicked: false });
     }
 

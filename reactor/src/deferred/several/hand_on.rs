@@ -29,7 +29,12 @@ impl<T: 'static> Deferred<T> {
                 let hand_on = |result| Reply::Ready(hand_on(result, &firer, added));
                 Deferred::call_now(result, Side::Both, hand_on, added, trace)
             }
-            Err(chain) => Deferred::from_chain(chain.grow(|trace| HandOn::new(firer, added, trace))),
+            Err(chain) => {
+                if trace::is_on() {
+                    trace.tell(DeferredEvent::WillHandOn { to: firer.head().number(), place: added });
+                }
+                Deferred::from_chain(chain.grow(|trace| HandOn::new(firer, added, trace)))
+            }
         }
     }
 }

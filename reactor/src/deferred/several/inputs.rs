@@ -208,6 +208,15 @@ impl<P: Policy> Joint<P> {
 
 impl<P: Policy> Plain for Joint<P> {}
 
+/// Tells those who listen of a list that nothing can decide any more.
+impl<P: Policy> Drop for Joint<P> {
+    fn drop(&mut self) {
+        if self.out.trace().is_told() && self.policy.get_mut().is_some() {
+            self.out.trace().tell_gone();
+        }
+    }
+}
+
 impl<P: Policy> Run for Joint<P> {
     /// Called when the other inputs have been cancelled.
     fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {

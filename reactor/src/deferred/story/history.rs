@@ -137,9 +137,24 @@ impl Trace {
         trace::report(self.number(), event);
     }
 
+    /// Tells those who listen, if anybody does, that it is gone, and has not fired.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn tell_gone(self) {
+        if trace::is_on() {
+            self.tell(DeferredEvent::Gone { fired: false });
+        }
+    }
+
     /// The number of the whole chain in what is told; 0 if it is not told.
     pub(crate) fn number(self) -> u64 {
-        if self.chain & TOLD == 0 { 0 } else { u64::from(self.chain & !TOLD).div_ceil(2) }
+        if self.is_told() { u64::from(self.chain & !TOLD).div_ceil(2) } else { 0 }
+    }
+
+    /// Whether somebody has heard of its making.
+    #[inline]
+    pub(crate) fn is_told(self) -> bool {
+        self.chain & TOLD != 0
     }
 
     /// Whether it has callbacks that nobody has heard of.

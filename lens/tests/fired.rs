@@ -1,0 +1,169 @@
+//! What counts as fired in a verdict, and which callback a panic is of.
+
+#[expect(dead_code, reason = "other tests look into the lines")]
+mod util;
+
+use lens::verdict::{About, Finding, Verdict};
+use lens::views::ladder::Ladders;
+use lens::views::waits::Waits;
+use reactor::sim::World;
+use reactor::{Deferred, Failure, Reactor, Settings};
+use std::future::pending;
+use std::time::Duration;
+use util::{Lines, model};
+
+fn verdict(lines: &Lines) -> Verdict {
+    Verdict::new(&lines.model())
+}
+
+#[track_caller]
+fn only(verdict: &Verdict, about: About) -> &Finding {
+    let found: Vec<_> = verdict.findings.iter().filter(|finding| finding.about == about).collect();
+    assert_eq!(found.len(), 1, "{}", verdict.to_text());
+    found[0]
+}
+
+#[test]
+fn a_coroutine_that_is_cancelled_while_it_awaits_no_deferred_has_fired() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let answer = Deferred::from_future(pending::<Result<u32, Failure>>());
+        answer.cancel();
+        assert_eq!(answer.add_errback(|_| Ok(7)).result(), Some(7));
+    });
+    assert!(lines.has(r#""kind":"deferred_cancelled""#));
+    assert!(verdict(&lines).is_clean(), "{}", verdict(&lines).to_text());
+}
+
+#[test]
+fn a_coroutine_that_is_dropped_is_gone() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        drop(Deferred::from_future(pending::<Result<u32, Failure>>()).add_errback(|_| Ok(7)));
+    });
+    assert!(verdict(&lines).is_clean(), "{}", verdict(&lines).to_text());
+}
+
+#[test]
+fn a_chain_of_which_a_callback_got_a_result_has_fired() {
+    let made = r#""kind":"deferred_made","deferred":1,"what":"deferred","place":"a.rs:1:1""#;
+    let added = r#""kind":"step_added","deferred":1,"step":1,"side":"errback","place":"a.rs:2:1""#;
+    let failure = r#""failure":1,"error_type":"E","error":"it is down","raised":"a.rs:3:1""#;
+    for got in ["step_begin", "step_passed"] {
+        let got = format!(r#""kind":"{got}","deferred":1,"step":1,{failure}"#);
+        let lines = [made, added, &got, r#""kind":"end""#];
+        let text = (0..).zip(lines).map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n"));
+        let verdict = Verdict::new(&model(&text.collect::<String>()));
+        assert!(verdict.is_clean(), "{}", verdict.to_text());
+    }
+}
+
+/// A world's end cuts its programs off in the midst of their work.
+#[test]
+fn what_has_not_fired_when_a_world_ends_is_no_mistake_unless_nothing_can_fire_it() {
+    let lines = Lines::default();
+    let world = World::new(1);
+    world.trace_to(lines.stream());
+    world.host("server", |_reactor| {
+        let (later, firer) = Deferred::<u32>::new();
+        let (never, last) = Deferred::<u32>::new();
+        drop(last);
+        std::mem::forget((later.add_callback(Ok), never.add_callback(Ok), firer));
+    });
+    world.run_for(Duration::from_secs(1));
+    drop(world);
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::NeverFired);
+    assert!(finding.sentence.contains("its last Firer was dropped"), "{finding:?}");
+}
+
+#[test]
+fn what_is_paused_for_ever_is_told() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (mut number, firer) = Deferred::<u32>::new();
+        let pause = number.pause();
+        let chain = number.add_callback(|n| Ok(n + 1));
+        firer.callback(1).unwrap();
+        std::mem::forget((chain, pause));
+    });
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::NeverFired);
+    assert!(finding.sentence.ends_with("has its result, and was still paused at the end."), "{finding:?}");
+    assert!(finding.details.iter().any(|line| line.starts_with("1 callback of ")), "{finding:?}");
+}
+
+#[test]
+fn what_is_to_get_the_result_of_another_waits_for_it() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let ((one, fire), (other, fire_other)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
+        one.chain_deferred(fire_other).detach();
+        std::mem::forget((fire, other.add_callback(|n| Ok(n + 1))));
+    });
+    let model = lines.model();
+    let [one, other] = model.chains.chains.keys().copied().collect::<Vec<_>>()[..] else { panic!("two of them") };
+    let lines = Waits::of(&model).lines;
+    let [outer, inner] = &lines[..] else { panic!("{lines:#?}") };
+    assert!(outer.text.starts_with(&format!("Deferred {other} ")) && outer.depth == 0, "{lines:#?}");
+    assert!(inner.text.starts_with(&format!("Deferred {one} ")) && inner.depth == 1, "{lines:#?}");
+    assert_eq!(Ladders::of_request(&model, other).0.len(), 2);
+}
+
+fn panics() -> Result<u32, Failure> {
+    panic!("on purpose")
+}
+
+#[test]
+fn a_callback_of_a_deferred_that_panics_is_named_and_what_fired_it_is_not() {
+    let lines = Lines::default();
+    let reactor = Reactor::traced(lines.stream(), Settings::default()).unwrap();
+    let (number, firer) = Deferred::<u32>::new();
+    let line = line!() + 1;
+    let chain = number.add_callback(|_| panics()).add_errback(|_| Ok(0));
+    reactor.call_later(Duration::ZERO, move || firer.callback(1).unwrap());
+    while !chain.has_fired() {
+        reactor.iterate(Duration::from_millis(100)).unwrap();
+    }
+    drop((chain, reactor));
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::Panic);
+    assert!(finding.place.contains(&format!("fired.rs:{line}:")), "{finding:?}");
+    assert!(finding.sentence.starts_with("A callback of Deferred "), "{finding:?}");
+}
+
+#[test]
+fn a_panic_without_a_reactor_is_found() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (number, firer) = Deferred::<u32>::new();
+        reactor::trace::name_next("halve");
+        let chain = number.add_callback(|_| panics()).add_errback(|_| Ok(0));
+        let fired = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| firer.callback(1)));
+        assert!(fired.is_err());
+        drop(chain);
+        let started = std::panic::catch_unwind(|| drop(Deferred::from_future(async { panics() })));
+        assert!(started.is_err());
+    });
+    let verdict = verdict(&lines);
+    let found = verdict.findings.iter().filter(|finding| finding.about == About::Panic);
+    let sentences: Vec<_> = found.map(|finding| finding.sentence.as_str()).collect();
+    assert_eq!(sentences.len(), 2, "{}", verdict.to_text());
+    assert!(sentences[0].starts_with("The callback halve of Deferred "), "{sentences:?}");
+    assert!(sentences[1].starts_with("The body of coroutine "), "{sentences:?}");
+}
+
+/// A ring has lost the beginning of the chain.
+#[test]
+fn a_panic_of_a_chain_that_is_not_told_is_counted() {
+    let begun =
+        r#""turn":1,"kind":"callback_begin","callback":1,"what":"timer","words":"the delayed call","place":"a.rs:1:1""#;
+    let ended = r#""turn":1,"kind":"callback_end","callback":1,"took_ns":1,"spared":2"#;
+    let text = format!("{{\"seq\":0,{begun}}}\n{{\"seq\":1,{ended}}}\n");
+    let verdict = Verdict::new(&model(&text));
+    let sentence = &only(&verdict, About::Panic).sentence;
+    assert!(
+        sentence.contains("fired Deferreds") && sentence.ends_with("Of their callbacks, 2 panicked."),
+        "{sentence}"
+    );
+}

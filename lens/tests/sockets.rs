@@ -1,0 +1,129 @@
+//! Ports and connections: attempts that fail, ports that find nothing to do or no descriptor, crowds that wait.
+
+#[expect(dead_code, reason = "other tests look into the lines")]
+mod util;
+
+use lens::Model;
+use lens::verdict::{About, Verdict};
+use lens::views::page::page;
+use lens::views::wire::{Row, What, Wire};
+use util::model;
+
+fn written(lines: &[String]) -> Model {
+    let text: Vec<String> = lines.iter().enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
+    model(&text.concat())
+}
+
+/// The labels of a connection's arrows, and whether each comes to us.
+fn arrows(calls: &[&str]) -> Vec<(String, bool)> {
+    let call = |call: &&str| format!(r#""kind":"call","socket":3,"call":{call}"#);
+    let model = written(&calls.iter().map(call).collect::<Vec<_>>());
+    let wire = Wire::of_socket(&model, model.sockets.get_at("", 3, 0).unwrap());
+    assert_eq!(wire.lanes[0], "1.2.3.4:5");
+    let rows = wire.rows.into_iter();
+    rows.filter_map(|row| match row.what {
+        What::Arrow { to, .. } => Some((row.label, to == 1)),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn a_connection_that_was_not_made_is_not_drawn_as_one() {
+    let connect = r#""connect","address":"1.2.3.4:5","done":0"#;
+    let refused = r#""finish_connect","failed":"ConnectionRefused","code":111"#;
+    let close = r#""close","done":0"#;
+    let expected = [("connect", false), ("connect fails: ConnectionRefused", true)];
+    assert_eq!(arrows(&[connect, refused, close]), expected.map(|(label, to_us)| (label.to_owned(), to_us)));
+    let at_once = r#""connect","address":"1.2.3.4:5","failed":"NetworkUnreachable","code":101"#;
+    assert_eq!(arrows(&[at_once]), [("connect fails: NetworkUnreachable".to_owned(), false)]);
+}
+
+#[test]
+fn a_host_that_talks_to_itself_has_words_on_its_line() {
+    let arrow = |label: &str, is_end| Row {
+        what: What::Arrow { from: 0, to: 0, sent: 1, is_end },
+        label: label.to_owned(),
+        link: None,
+        range: None,
+        ns: 2,
+        at: 0,
+        seq: 0,
+    };
+    let (lanes, rows) = (vec!["alone".to_owned()], vec![arrow("“hello”", false), arrow("FIN: ends its side", true)]);
+    let wire = Wire { lanes, rows, ..Wire::default() };
+    for picture in [wire.to_text(), wire.to_svg()] {
+        assert!(picture.contains("“hello”") && picture.contains("FIN: ends its side"), "{picture}");
+    }
+    assert!(!wire.to_svg().contains("hotline\" points"), "an arrow without a length");
+}
+
+#[test]
+fn a_port_without_a_free_descriptor_has_its_place() {
+    let lines = [
+        r#""kind":"call","call":"listen","socket":9,"address":"127.0.0.1:8007","done":0"#,
+        r#""kind":"listening","socket":9,"place":"a.rs:7:1""#,
+        r#""kind":"call","call":"accept","listener":9,"failed":"Other","code":24"#,
+    ];
+    let verdict = Verdict::new(&written(&lines.map(str::to_owned)));
+    let [finding] = &verdict.findings[..] else { panic!("{}", verdict.to_text()) };
+    assert_eq!((finding.about, finding.place.as_str()), (About::NoDescriptors, "a.rs:7:1"));
+}
+
+#[test]
+fn a_port_that_finds_nothing_to_do_now_and_then_is_no_storm() {
+    let mut lines = vec![r#""kind":"listening","socket":1,"place":"a.rs:7:1""#.to_owned()];
+    for socket in 2..202 {
+        lines.push(format!(
+            r#""kind":"call","call":"accept","listener":1,"socket":{socket},"peer":"1.2.3.4:5","done":0"#
+        ));
+        lines.push(r#""kind":"call","call":"accept","listener":1,"failed":"WouldBlock","code":11"#.to_owned());
+    }
+    let verdict = Verdict::new(&written(&lines));
+    assert!(verdict.is_clean(), "{}", verdict.to_text());
+    lines.push(r#""kind":"call","call":"accept","listener":1,"failed":"WouldBlock","code":11"#.to_owned());
+    let verdict = Verdict::new(&written(&lines));
+    let [finding] = &verdict.findings[..] else { panic!("{}", verdict.to_text()) };
+    assert_eq!((finding.about, finding.place.as_str()), (About::Storm, "a.rs:7:1"));
+    assert!(finding.sentence.starts_with("201 of 401 calls on "), "{finding:?}");
+}
+
+#[test]
+fn all_sockets_that_the_next_wait_finds_are_counted() {
+    const CROWD: u64 = 1000;
+    let mut lines = vec![r#""ns":1,"turn":1,"kind":"turn""#.to_owned()];
+    let connected = |socket| {
+        format!(r#""ns":1,"turn":1,"kind":"connected","socket":{socket},"peer":"1.2.3.4:5","protocol":"Echo""#)
+    };
+    lines.extend((1..=CROWD).map(connected));
+    lines.push(
+        r#""ns":2,"turn":1,"kind":"callback_begin","callback":1,"what":"timer","words":"the delayed call""#.to_owned(),
+    );
+    lines.push(r#""ns":50000002,"turn":1,"kind":"callback_end","callback":1,"took_ns":50000000"#.to_owned());
+    lines.push(r#""ns":50000003,"turn":1,"kind":"turn_end""#.to_owned());
+    lines.push(r#""ns":50000004,"turn":2,"kind":"turn""#.to_owned());
+    lines.push(r#""ns":50000005,"turn":2,"kind":"call","call":"poll","took_ns":1,"done":1000"#.to_owned());
+    lines.extend(
+        (1..=CROWD).map(|socket| format!(r#""ns":50000005,"turn":2,"kind":"ready","socket":{socket},"readable":true"#)),
+    );
+    lines.push(r#""ns":50000006,"turn":2,"kind":"turn_end""#.to_owned());
+    let text = Verdict::new(&written(&lines)).to_text();
+    assert!(text.contains("992 more sockets"), "{text}");
+}
+
+#[test]
+fn a_ladder_that_is_too_large_leaves_room_for_those_behind_it() {
+    let made = |number: u64, what: &str| {
+        format!(r#""kind":"deferred_made","deferred":{number},"what":"{what}","place":"a.rs:{number}:1""#)
+    };
+    let mut lines = vec![made(1, "list")];
+    for number in 2..1000 {
+        lines.push(made(number, "deferred"));
+        lines.push(format!(r#""kind":"list_joined","deferred":{number},"list":1,"index":{number}"#));
+    }
+    lines.push(made(1000, "deferred"));
+    lines.push(r#""kind":"step_added","deferred":1000,"step":1,"side":"callback","place":"a.rs:9:1""#.to_owned());
+    let page = page(&written(&lines), "ladders", |_| None);
+    assert!(page.contains("aria-label=\"Deferred 1000\""), "the ladder behind a large one");
+    assert!(page.contains("1 more ladder: lens TRACE --ladder has all of them."), "what is left out");
+}
