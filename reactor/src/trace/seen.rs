@@ -79,7 +79,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Takes so many bytes more than are shown.
+    /// Takes `ahead` bytes behind those that are shown, too.
     fn new(ahead: usize) -> Cut {
         Cut { text: String::new(), max: MAX_VALUE.saturating_add(ahead), is_full: false }
     }

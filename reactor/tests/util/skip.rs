@@ -8,8 +8,8 @@ use std::thread;
 
 /// Says that the test of this thread is skipped, or a part of it, and why; once, however often it is called. The test
 /// then counts as passed for the harness, which hides what a passing test prints. So this is written past it. `.ci/run`
-/// counts the lines that begin with this mark. The harness may have written the beginning of a line, so the mark has one
-/// of its own.
+/// counts the lines that begin with this mark. The harness may have written the beginning of a line, so the mark begins
+/// a line of its own.
 pub(crate) fn skipped(why: impl Display) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let test = thread::current().name().unwrap_or("a test").to_owned();
