@@ -53,8 +53,8 @@ const CLIENT_KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
 
 /// The maximum number of lines of one connection that are handled before the others have their turn: some hundred
-/// microseconds of work. With a quarter of it, a client that sends 64 commands at once costs twice as much for each: they
-/// then take four turns and four writes.
+/// microseconds of work. With a quarter of it, a client that sends 64 commands at once costs twice as much for each,
+/// because they take four turns and four writes.
 pub(crate) const MAX_LINES_AT_ONCE: usize = 64;
 
 /// The maximum number of lines of all connections of one address, while others are connected too. Two hundred

@@ -49,9 +49,9 @@ const MAX_CONNECTIONS: usize = 256;
 /// comes back.
 const MAX_BACKLOG: usize = 512 * 1024;
 
-/// The maximum number of requests that begin in a turn of the loop. A file takes some 40 microseconds, `/metrics` 180, and
-/// `/events` 400 at most, besides the two milliseconds in which the first viewer's `hello` is made: so a crowd keeps the
-/// herd's clients waiting for a few milliseconds.
+/// The maximum number of requests that begin in a turn of the loop. A file takes some 40 microseconds, `/metrics` 180,
+/// and `/events` 400 at most, besides the two milliseconds in which the `hello` of the first viewer is made. So a crowd
+/// keeps the herd's clients waiting for a few milliseconds.
 const MAX_REQUESTS_AT_ONCE: usize = 8;
 
 /// Opens the page of a server, if its configuration has one; returns where it is. `observers` are those that the server

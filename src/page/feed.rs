@@ -31,8 +31,8 @@ const COMES_BACK: Duration = Duration::from_millis(500);
 /// How many looks make a second: each time, viewers hear how the server is.
 const LOOKS_A_SECOND: u32 = 10;
 
-/// The maximum number of viewers. They need fewer connections than a page may have, so that what watches over the server
-/// finds one for `/healthz` and `/metrics`.
+/// The maximum number of viewers. They need fewer connections than a page may have, so that what watches over the
+/// server finds one for `/healthz` and `/metrics`.
 const MAX_VIEWERS: usize = 200;
 
 /// When a viewer for whom there is no room may come again, in seconds.
@@ -53,8 +53,8 @@ pub(super) struct Feed {
     herd: Value,
     channel: EventChannel,
     notes: Rc<Notes>,
-    /// How everything stood when the first viewer since the last look came. All that come before the next one get the same,
-    /// and then what has happened since: a crowd that comes at once costs little more than one.
+    /// How everything stood when the first viewer since the last look came. All that come before the next look get the
+    /// same, and then what has happened since: a crowd that comes at once costs little more than one viewer.
     hello: RefCell<Option<Rc<str>>>,
     /// The server's observer, while somebody looks.
     reporter: RefCell<Option<Rc<dyn Watch>>>,

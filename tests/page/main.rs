@@ -12,7 +12,6 @@ mod redis;
 mod simulated;
 #[path = "../../reactor/tests/util/skip.rs"]
 mod skip;
-mod speed;
 mod store;
 #[path = "../util/mod.rs"]
 mod util;

@@ -136,7 +136,7 @@ fn a_producer_is_registered_with_the_connection_until_the_body_is_finished() {
 }
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
-                      Transfer-Encoding: chunked\r\n\r\n";
+                      X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn listening() -> (Peer, ManualClock, Slot<EventSender>) {
     let slot: Slot<EventSender> = Rc::default();
