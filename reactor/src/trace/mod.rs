@@ -190,6 +190,7 @@ impl Trace {
     }
 
     /// The whole secrets in `words` masked; `None` if there is none.
+    #[cfg(feature = "sim")]
     pub(crate) fn masked_words(&self, words: &str) -> Option<String> {
         self.0.secrets.borrow().mask_whole(words)
     }
