@@ -10,9 +10,8 @@ mod util;
 use lens::views::page::{MAX_PAGE, page};
 use lens::views::waits::Waits;
 use lens::{Model, Trace};
-use peers::{Echo, Talker};
+use peers::{add_talker, echo_world};
 use reactor::deferred::{self, Others, gather_results};
-use reactor::sim::World;
 use reactor::{Deferred, Failure};
 use serde_json::{Map, Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,16 +42,8 @@ impl Dice {
 /// A server that is started again, and a client.
 fn world() -> String {
     let lines = Lines::default();
-    let world = World::new(1);
-    world.trace_to(lines.stream());
-    let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
-        reactor.call_later(Duration::from_millis(100), || {});
-    });
-    let address = format!("{}:7", server.address());
-    world.host("client", move |reactor| {
-        reactor.connect_tcp(&*address, |_peer| Talker);
-    });
+    let (world, server, address) = echo_world(lines.stream(), Some(Duration::from_millis(100)));
+    add_talker(&world, "client", &address);
     world.run_for(Duration::from_millis(200));
     server.restart();
     world.run_for(Duration::from_millis(200));

@@ -9,8 +9,7 @@ use lens::Model;
 use lens::views::connections::Connections;
 use lens::views::loop_view::LoopViews;
 use lens::views::page::Part;
-use peers::{Echo, Talker};
-use reactor::sim::World;
+use peers::{add_talker, echo_world};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -21,18 +20,9 @@ const MS: Duration = Duration::from_millis(1);
 /// The lines of a server that two clients talk to, one after the other; it is started again in between.
 fn lines() -> String {
     let lines = Lines::default();
-    let world = World::new(1);
-    world.trace_to(lines.stream());
-    let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
-        reactor.call_later(Duration::from_secs(1), || {});
-    });
-    let address = format!("{}:7", server.address());
+    let (world, server, address) = echo_world(lines.stream(), Some(Duration::from_secs(1)));
     for name in ["first", "second"] {
-        let address = address.clone();
-        world.host(name, move |reactor| {
-            reactor.connect_tcp(&*address, |_peer| Talker);
-        });
+        add_talker(&world, name, &address);
         world.run_for(500 * MS);
         if name == "first" {
             server.restart();

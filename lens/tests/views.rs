@@ -17,11 +17,9 @@ use lens::views::ladder::{Ladders, Lane, RungKind};
 use lens::views::loop_view::{LoopView, LoopViews};
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
-use lens::views::wire::{MAX_ROWS, Row, What, Wire};
-use peers::{Echo, Talker};
+use peers::{add_talker, echo_world};
 use reactor::deferred::{self, succeed};
-use reactor::sim::World;
-use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
+use reactor::{Deferred, Failure, Reactor, Settings};
 use skip::skipped;
 use std::cell::Cell;
 use std::fs;
@@ -67,15 +65,8 @@ fn blocked() -> Blocked {
 /// Two hosts of a world, which send 4000 bytes there and back.
 fn world() -> Model {
     let lines = Lines::default();
-    let world = World::new(1);
-    world.trace_to(lines.stream());
-    let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
-    });
-    let address = format!("{}:7", server.address());
-    let _client = world.host("client", move |reactor| {
-        reactor.connect_tcp(&*address, |_peer| Talker);
-    });
+    let (world, _server, address) = echo_world(lines.stream(), None);
+    add_talker(&world, "client", &address);
     world.run_for(Duration::from_secs(5));
     drop(world);
     lines.model()
@@ -179,123 +170,6 @@ fn many_turns_share_columns() {
 }
 
 #[test]
-fn the_wire_shows_where_the_network_cut_the_bytes() {
-    let model = world();
-    let wire = Wire::of_world(&model, &[]);
-    assert_eq!(wire.lanes, ["server", "client"]);
-    let there: Vec<_> =
-        wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: false, .. })).collect();
-    let pieces: Vec<_> = there.iter().filter(|row| row.label.contains("4000")).collect();
-    assert!(pieces.len() >= 3, "4000 bytes in segments of 1460: {:?}", wire.rows);
-    assert_eq!(pieces[0].range, Some((0, 1460)));
-    assert!(pieces[0].label.starts_with("first 1460 of 4000"), "{}", pieces[0].label);
-    assert_eq!(pieces.last().unwrap().range.map(|(_, to)| to), Some(4000));
-    assert!(pieces.last().unwrap().label.contains("last"), "{}", pieces.last().unwrap().label);
-    assert!(wire.rows.iter().any(|row| matches!(row.what, What::Callback(0)) && row.label == "Echo.data_received"));
-    fits(&wire.to_text());
-    assert!(wire.to_svg().contains("<title>"), "how long an arrow was under way");
-}
-
-#[test]
-fn a_wire_of_a_crowd_says_in_each_row_where_it_is() {
-    let lines = Lines::default();
-    let world = World::new(1);
-    world.trace_to(lines.stream());
-    let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
-    });
-    let address = format!("{}:7", server.address());
-    for number in 1..=8 {
-        let address = address.clone();
-        world.host(&format!("client-{number}"), move |reactor| {
-            reactor.connect_tcp(&*address, |_peer| Talker);
-        });
-    }
-    world.run_for(Duration::from_secs(1));
-    drop(world);
-    let text = Wire::of_world(&lines.model(), &[]).to_text();
-    let first = text.lines().find(|line| line.contains("client-7 ─> server: #")).expect("an arrow");
-    assert!(first.contains("connects") && first.find("client") == Some(12), "{first}");
-    assert!(text.contains("server: [Echo.data_received]") && text.contains("server ─> client-7: #"), "{text}");
-    fits(&text);
-}
-
-#[test]
-fn a_wire_says_what_ends_below_its_last_row() {
-    let model = world();
-    let whole = Wire::of_world(&model, &[]);
-    assert!(whole.to_text().ends_with("\nThe trace ends here.\n"), "{}", whole.to_text());
-    let seq = |row: usize| model.events[whole.rows[row].at].seq;
-    let part = whole.clone().between(seq(1), seq(whole.rows.len() - 3));
-    assert_eq!(part.rows[..], whole.rows[1..whole.rows.len() - 2]);
-    assert!(part.to_text().ends_with("\n2 more rows in this trace.\n"), "{}", part.to_text());
-    assert!(part.to_svg().contains("2 more rows in this trace."));
-    let many = Wire { rows: whole.rows.iter().cycle().take(MAX_ROWS + 7).cloned().collect(), ..whole.clone() };
-    let (next, last) = (many.rows[MAX_ROWS].seq, many.rows[MAX_ROWS + 6].seq);
-    let end = format!("\n7 more rows in this trace; --events {next}..{last} shows the next.\n");
-    assert!(many.to_text().ends_with(&end), "{end}: {}", many.to_text());
-}
-
-#[test]
-fn each_end_of_a_connection_of_a_world_is_an_arrow_from_when_it_left() {
-    let lines = Lines::default();
-    let world = World::new(1);
-    world.trace_to(lines.stream());
-    let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
-    });
-    let address = server.address();
-    for (name, way) in
-        [("leaver", Transport::lose_connection as fn(&Transport)), ("breaker", Transport::abort_connection)]
-    {
-        world.host(name, move |reactor| {
-            reactor.connect_tcp(&*format!("{address}:7"), move |_peer| Ends(way));
-        });
-    }
-    world.run_for(Duration::from_secs(5));
-    drop(world);
-    let wire = Wire::of_world(&lines.model(), &[]);
-    let ends: Vec<_> = wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { is_end: true, .. })).collect();
-    for (from, end) in [(1, "FIN"), (2, "RST")] {
-        let of_it = |row: &&&Row| matches!(row.what, What::Arrow { from: at, to: 0, .. } if at == from);
-        let [row] = ends.iter().filter(of_it).collect::<Vec<_>>()[..] else { panic!("{ends:#?}") };
-        assert!(row.label.starts_with(end), "{row:?}");
-        assert!(matches!(row.what, What::Arrow { sent, .. } if sent < row.ns), "when it left: {row:?}");
-        assert!(wire.to_text().contains(end) && wire.to_svg().contains(&format!(">{end}: ")), "{}", wire.to_text());
-    }
-    assert!(wire.to_text().contains("╌>") || wire.to_text().contains("<╌"), "{}", wire.to_text());
-    assert!(page(&lines.model(), "ends", |_| None).contains("\"RST: "), "the script draws it");
-}
-
-/// Ends its connection at once.
-struct Ends(fn(&Transport));
-
-impl Protocol for Ends {
-    fn connection_made(&mut self, transport: &Transport) {
-        (self.0)(transport);
-    }
-    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
-}
-
-#[test]
-fn each_end_of_a_real_connection_is_an_arrow() {
-    let connected = r#""ns":1,"kind":"connected","socket":3,"peer":"1.2.3.4:5","protocol":"Echo","place":"a.rs:1:1""#;
-    let call = |name: &str| format!(r#""ns":2,"kind":"call","call":"{name}","socket":3"#);
-    let labels = |calls: &[&str]| {
-        let lines = [connected.to_owned()].into_iter().chain(calls.iter().map(|name| call(name)));
-        let text: String = lines.enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
-        let model = model(&text);
-        let wire = Wire::of_socket(&model, model.sockets.get_at("", 3, 0).unwrap());
-        let ends =
-            wire.rows.into_iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: true, .. }));
-        ends.map(|row| row.label).collect::<Vec<_>>()
-    };
-    assert_eq!(labels(&["close"]), ["FIN: we close the connection"]);
-    assert_eq!(labels(&["shutdown", "close"]), ["FIN: we have ended our side"]);
-    assert_eq!(labels(&["reset_on_close", "close"]), ["RST: we end the connection"]);
-}
-
-#[test]
 fn colours_light_the_path_and_what_is_wrong_and_change_no_word() {
     let lines = Lines::default();
     lines.stream().during(|| {
@@ -361,19 +235,6 @@ fn a_ladder_is_interrupted_while_the_chain_waits_and_numbers_each_event_once() {
     let [has, callback, inside, goes_on] = path[..] else { panic!("{rungs:#?}") };
     assert_eq!((has, callback), ((0, Neither, Value), (1, Value, Neither)));
     assert_eq!((inside, goes_on), ((0, Neither, Neither), (3, Value, Value)));
-}
-
-#[test]
-fn the_wire_of_a_connection_has_the_reads_and_their_callbacks() {
-    let model = world();
-    let socket =
-        model.sockets.sockets.iter().find(|socket| socket.host == "server" && socket.connected.is_some()).unwrap();
-    assert_eq!((socket.read, socket.sent), (4000, 4000));
-    let wire = Wire::of_socket(&model, socket);
-    let reads = wire.rows.iter().filter(|row| row.label.starts_with("read ")).count();
-    let callbacks = wire.rows.iter().filter(|row| row.label.contains("data_received")).count();
-    assert!(reads >= 1 && callbacks >= 1, "{:?}", wire.rows);
-    fits(&wire.to_text());
 }
 
 #[test]

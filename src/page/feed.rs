@@ -35,7 +35,7 @@ const LOOKS_A_SECOND: u32 = 10;
 /// server finds one for `/healthz` and `/metrics`.
 const MAX_VIEWERS: usize = 200;
 
-/// When a viewer for whom there is no room may come again, in seconds.
+/// If there is no room for a viewer, it is told to come again after this number of seconds.
 const COME_LATER: &str = "5";
 
 /// The maximum number of lines of the log that viewers get at each look.

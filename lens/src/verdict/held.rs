@@ -103,7 +103,7 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
             late.push((until - timer.due, &timer.place));
         }
     }
-    // One that was due before it is called in the same turn or, at the latest, in the next one.
+    // A call that was due before the callback is made in the same turn, or in the next one.
     for call in model.turns.soon_after(callback) {
         if let Some(by) = call.late.filter(|by| call.begin.saturating_sub(*by) < begin) {
             late.push((by, &call.place));

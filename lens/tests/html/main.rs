@@ -34,27 +34,17 @@ mod util {
 
 use lens::Model;
 use lines::Lines;
-use peers::{Echo, Talker};
+use peers::{add_talker, echo_world};
 use reactor::Deferred;
 use reactor::deferred::Others;
-use reactor::sim::World;
 use std::time::Duration;
 
 /// A server and this many clients. The server is started again after two seconds, if it is to be.
 fn world(clients: usize, is_restarted: bool) -> Model {
     let lines = Lines::default();
-    let world = World::new(1);
-    world.trace_to(lines.stream());
-    let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
-        reactor.call_later(Duration::from_secs(60), || {});
-    });
-    let address = format!("{}:7", server.address());
+    let (world, server, address) = echo_world(lines.stream(), Some(Duration::from_secs(60)));
     for number in 1..=clients {
-        let address = address.clone();
-        world.host(&format!("client-{number}"), move |reactor| {
-            reactor.connect_tcp(&*address, |_peer| Talker);
-        });
+        add_talker(&world, &format!("client-{number}"), &address);
     }
     world.run_for(Duration::from_secs(2));
     if is_restarted {

@@ -105,7 +105,7 @@ fn the_connections_of_one_address_share_the_lines_of_a_turn() {
         crowd[0].try_send(&b"x\n".repeat(160));
         harness.turn();
         let lines = crowd[0].received().iter().filter(|byte| **byte == b'\n').count();
-        assert!((64..=128).contains(&lines), "{lines} of one that was in a crowd of {connections}");
+        assert!((64..=128).contains(&lines), "{lines} lines of the last connection of a crowd of {connections}");
     }
 }
 

@@ -198,7 +198,7 @@ where
         is_told.then(|| Box::new(Running::begin::<T>(self.out.trace(), trace::new_step(), None)))
     }
 
-    /// The failure of a coroutine that was cancelled and whose body is dropped.
+    /// Tells those who listen that the coroutine was cancelled; returns the failure with which it ends.
     #[cold]
     #[inline(never)]
     fn cancelled(&self, at: Place) -> Failure {
