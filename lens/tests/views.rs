@@ -6,6 +6,8 @@ mod held;
 mod peers;
 #[path = "../../reactor/tests/util/skip.rs"]
 mod skip;
+#[path = "util/two.rs"]
+mod two;
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
 
@@ -17,7 +19,6 @@ use lens::views::ladder::{Ladders, Lane, RungKind};
 use lens::views::loop_view::{LoopView, LoopViews};
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
-use peers::{add_talker, echo_world};
 use reactor::deferred::{self, succeed};
 use reactor::{Deferred, Failure, Reactor, Settings};
 use skip::skipped;
@@ -26,6 +27,7 @@ use std::fs;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
+use two::{fits, world};
 use util::{Lines, model};
 
 const MS: Duration = Duration::from_millis(1);
@@ -62,26 +64,10 @@ fn blocked() -> Blocked {
     })
 }
 
-/// Two hosts of a world, which send 4000 bytes there and back.
-fn world() -> Model {
-    let lines = Lines::default();
-    let (world, _server, address) = echo_world(lines.stream(), None);
-    add_talker(&world, "client", &address);
-    world.run_for(Duration::from_secs(5));
-    drop(world);
-    lines.model()
-}
-
 /// These turns of the loop of one host.
 #[track_caller]
 fn view(model: &Model, host: &str, range: Option<(u64, u64)>) -> LoopView {
     LoopViews::new(model, &[host], range, None).views.remove(0)
-}
-
-#[track_caller]
-fn fits(text: &str) {
-    let long = text.lines().find(|line| line.chars().count() > 80);
-    assert_eq!(long, None, "{text}");
 }
 
 #[test]

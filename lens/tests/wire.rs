@@ -2,32 +2,18 @@
 
 #[path = "util/peers.rs"]
 mod peers;
+#[path = "util/two.rs"]
+mod two;
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
 
-use lens::Model;
 use lens::views::page::page;
 use lens::views::wire::{MAX_ROWS, Row, What, Wire};
 use peers::{add_talker, echo_world};
 use reactor::{Protocol, Transport};
 use std::time::Duration;
+use two::{fits, world};
 use util::{Lines, model};
-
-/// Two hosts of a world, which send 4000 bytes there and back.
-fn world() -> Model {
-    let lines = Lines::default();
-    let (world, _server, address) = echo_world(lines.stream(), None);
-    add_talker(&world, "client", &address);
-    world.run_for(Duration::from_secs(5));
-    drop(world);
-    lines.model()
-}
-
-#[track_caller]
-fn fits(text: &str) {
-    let long = text.lines().find(|line| line.chars().count() > 80);
-    assert_eq!(long, None, "{text}");
-}
 
 #[test]
 fn the_wire_shows_where_the_network_cut_the_bytes() {
