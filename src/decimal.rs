@@ -217,8 +217,12 @@ impl Time {
 
     /// Whether this is later than `other` by more than `by`.
     pub fn is_later_than(self, other: Time, by: Duration) -> bool {
-        // No two times are as far apart as the end of i128.
-        self.nanoseconds - other.nanoseconds > i128::try_from(by.as_nanos()).unwrap_or(i128::MAX)
+        self.nanoseconds_since(other) > i128::try_from(by.as_nanos()).unwrap_or(i128::MAX)
+    }
+
+    /// How much later than `other` this is, in nanoseconds.
+    pub fn nanoseconds_since(self, other: Time) -> i128 {
+        self.nanoseconds - other.nanoseconds // No two times are as far apart as the end of i128.
     }
 }
 

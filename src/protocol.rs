@@ -25,7 +25,7 @@ use crate::locations::{NeighborId, Verdict};
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, Forgot, IamAt, WhatsAt};
 use crate::replies::Replies;
-use crate::server::{ClockOffset, Doubt, Server};
+use crate::server::{Doubt, Server};
 use log::Level;
 use reactor::task::LoopingCall;
 use reactor::{Address, LineProtocol, LineTransport, Reactor, Reason, Transport};
@@ -87,9 +87,6 @@ pub struct HerdProtocol {
     made: Instant,
     /// Whether any of its ATs was news.
     said_news: bool,
-    /// How our clock stood when an AT from this connection was not taken because it seemed to come from the future, or
-    /// from long ago.
-    doubted: Option<ClockOffset>,
     /// Why the last AT that was not believed was refused, of which the log has a warning.
     warned_of: Option<Doubt>,
     /// PEER is allowed as the first line only.
@@ -115,7 +112,6 @@ impl HerdProtocol {
             identity: Rc::new(Cell::new(Peer::Unnamed)),
             made: server.reactor().now(),
             said_news: false,
-            doubted: None,
             warned_of: None,
             is_first_line: true,
             unread: None,
@@ -229,9 +225,7 @@ impl HerdProtocol {
         }
         match self.server.take_at(at, from) {
             Verdict::Newer(_) => self.said_news = true,
-            // If it was our clock that was wrong, it was not so long ago.
-            Verdict::Forgotten => self.doubt(),
-            Verdict::Same | Verdict::Older(_) | Verdict::NoRoom | Verdict::BeyondShare => {}
+            Verdict::Same | Verdict::Older(_) | Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare => {}
         }
         Ok(())
     }
@@ -267,14 +261,10 @@ impl HerdProtocol {
             let level = if self.warned_of.replace(doubt) == Some(doubt) { Level::Debug } else { Level::Warn };
             self.traffic.event(level, format_args!("sent an AT that is refused: {doubt}"));
             if doubt == Doubt::FromTheFuture {
-                self.doubt();
+                self.server.note_too_new();
             }
             Refusal::Doubtful(doubt)
         })
-    }
-
-    fn doubt(&mut self) {
-        self.doubted.get_or_insert_with(|| self.server.clock_offset());
     }
 
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> Result<(), Refusal> {
@@ -386,13 +376,6 @@ impl LineProtocol for HerdProtocol {
         }
         self.traffic.line_in(line);
         self.command(transport, line);
-        // If it was our own clock that was wrong, and somebody has set it: what we refused was good. The neighbor tells
-        // everything again when it connects again.
-        if self.doubted.is_some_and(|before| self.server.was_clock_set_since(before)) {
-            self.traffic
-                .event(Level::Info, format_args!("closed: our clock was set, and it shall tell us everything again"));
-            transport.lose_connection();
-        }
     }
 
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {

@@ -22,6 +22,7 @@ mod changing;
 mod comparing;
 mod doors;
 mod forgetting;
+mod mistaken;
 mod owing;
 mod pacing;
 mod storing;
@@ -43,6 +44,7 @@ use crate::store::{Access, Store};
 use crate::watch::{HeardFrom, Watch};
 use comparing::Comparing;
 use forgetting::Forgetting;
+use mistaken::Mistaken;
 use pacing::Pacing;
 use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -94,6 +96,7 @@ pub struct Server {
     /// What it does with the store beside the herd, if there is one.
     storing: Option<Storing>,
     forgetting: Forgetting,
+    mistaken: Mistaken,
     links: OnceCell<Vec<Rc<Link>>>,
     pacing: Rc<Pacing>,
     comparing: Rc<Comparing>,
@@ -119,21 +122,6 @@ fn no_way(name: &str, neighbor: &str) -> ConfigError {
 
 /// A buffer that a long reply has made larger than this is not kept.
 const MAX_SCRATCH: usize = 512;
-
-/// The time of day at a moment of the clock that nobody sets.
-#[derive(Debug, Clone, Copy)]
-pub struct ClockOffset {
-    time: Time,
-    at: Instant,
-}
-
-impl ClockOffset {
-    /// Whether the time of day was set forward or back meanwhile, by more than this.
-    pub fn has_moved_since(self, before: ClockOffset, by: Duration) -> bool {
-        let passed = self.at.saturating_duration_since(before.at);
-        self.time.is_later_than(before.time, passed + by) || before.time.is_later_than(self.time, by)
-    }
-}
 
 /// What clients were owed in the end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -202,6 +190,7 @@ impl Server {
             locations,
             storing,
             forgetting: Forgetting::default(),
+            mistaken: Mistaken::default(),
             links: OnceCell::new(),
             pacing: Pacing::new(reactor),
             places: RefCell::new(places),
@@ -290,18 +279,6 @@ impl Server {
                 read
             }
         }
-    }
-
-    /// How its clock stands beside the reactor's, which nobody sets.
-    pub fn clock_offset(&self) -> ClockOffset {
-        ClockOffset { time: self.time(), at: self.reactor.now() }
-    }
-
-    /// Whether its clock was set meanwhile, so that it may have refused or forgotten something by mistake.
-    pub fn was_clock_set_since(&self, before: ClockOffset) -> bool {
-        // Slow corrections may have moved it by an hour. But one that forgets sooner must look closer.
-        const HOUR: Duration = Duration::from_secs(3600);
-        self.clock_offset().has_moved_since(before, HOUR.min(self.limits().forget / 8))
     }
 
     /// Its limits.

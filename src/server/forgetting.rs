@@ -13,9 +13,9 @@
 //! A client that an operator wants gone has a version like any other, a FORGOT without a location. It is newer than
 //! what it replaces, spreads as an AT does, and is itself forgotten in its time.
 //!
-//! Next: `storing.rs`, what a server does with a store.
+//! Next: `mistaken.rs`, what a server does when its clock was wrong.
 
-use super::{ClockOffset, Server};
+use super::Server;
 use crate::address_group::AddressGroup;
 use crate::decimal::Time;
 use crate::locations::{NeighborId, Stamp, Verdict, Version};
@@ -82,8 +82,6 @@ impl fmt::Display for NotTaken {
 pub(super) struct Forgetting {
     pub(super) newcomers: RefCell<Newcomers>,
     sweeping: RefCell<Option<DelayedCall>>,
-    /// How the clock stood when something was last forgotten because of it.
-    by_clock: Cell<Option<ClockOffset>>,
     /// When the neighbors are asked to tell everything again, because we have forgotten what had beaten a later one.
     asks_at: Cell<Option<Instant>>,
 }
@@ -122,14 +120,7 @@ impl Server {
     }
 
     fn go_on_sweeping(&self) {
-        // What our own clock had us forget too early, the neighbors still know: they tell it when they come again.
-        if self.forgetting.by_clock.get().is_some_and(|before| self.was_clock_set_since(before)) {
-            self.forgetting.by_clock.set(None);
-            log::warn!(
-                "our clock was set, and some clients were forgotten before that: the neighbors shall tell again"
-            );
-            self.connections.end_neighbors();
-        }
+        self.mend_mistakes();
         if self.forgetting.asks_at.get().is_some_and(|at| at <= self.reactor.now()) {
             self.forgetting.asks_at.set(None);
             log::info!("the neighbors may hold a location that we have lost: they shall tell again");
@@ -156,8 +147,8 @@ impl Server {
             count += 1;
         });
         drop(locations);
-        if by_clock && self.forgetting.by_clock.get().is_none() {
-            self.forgetting.by_clock.set(Some(self.clock_offset()));
+        if by_clock {
+            self.note_too_old();
         }
         if may_lack && self.forgetting.asks_at.get().is_none() {
             self.forgetting.asks_at.set(Some(self.reactor.now() + ASK_AFTER));
@@ -191,6 +182,9 @@ impl Server {
                 locations.note_beaten(client, version.heard);
             }
             drop(locations);
+            if verdict == Verdict::Forgotten && version.heard >= self.locations.borrow().horizon() {
+                self.note_too_old();
+            }
             if verdict != Verdict::NoRoom || version.heard < horizon {
                 return verdict;
             }

@@ -32,6 +32,8 @@ Usage: herdsim [options]
   --clients C          number of clients (default: 6)
   --minutes M          length of each run in simulated minutes, at least 3 (default: 10)
   --store              every herd has a store beside it; without this, one seed in twenty has one
+  --forget             every herd forgets what it has not heard of for a minute; without this, one
+                       seed in forty has such a herd
   --jobs N             number of threads (default: one for each core)
   --trace-hash         print a hash of everything that happened in each seed
   --trace FILE         write everything that happens in one seed to FILE, a line each: first the
@@ -119,6 +121,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             Long("minutes") => scenario.minutes = number("minutes", &text(&mut parser)?, MIN_MINUTES)?,
             Long("jobs") => jobs = number("jobs", &text(&mut parser)?, 1)? as usize,
             Long("store") => scenario.store = true,
+            Long("forget") => scenario.forget = true,
             Long("trace-hash") => trace_hash = true,
             Long("trace") => trace = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             Long("compare-model") => mode = mode.or(Mode::CompareModel)?,

@@ -71,6 +71,18 @@ fn every_invariant_holds_beside_a_store_that_dies_lags_and_fails_over() {
 }
 
 #[test]
+fn every_invariant_holds_where_every_herd_forgets_soon() {
+    let scenario = Scenario { minutes: 5, forget: true, ..Scenario::default() };
+    let mut forgotten = 0;
+    for seed in 1..=24 {
+        let outcome = outcome(seed, &scenario);
+        assert_eq!(outcome.failure, None, "seed {seed}");
+        forgotten += outcome.count.forgotten;
+    }
+    assert!(forgotten > 100, "{forgotten} acknowledged locations were forgotten");
+}
+
+#[test]
 fn a_client_that_says_something_and_asks_in_one_breath_hears_nothing_older() {
     // In these two, a question came while what was said before it waited for its turn at the store.
     let scenario = Scenario { minutes: 5, store: true, ..Scenario::default() };

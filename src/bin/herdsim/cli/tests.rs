@@ -15,10 +15,16 @@ fn options(line: &str) -> Options {
 fn every_option_is_parsed() {
     let all =
         options("--seeds 5..9 --rule seen --servers 8 --links random:3 --clients 2 --minutes 4 --jobs 3 --trace-hash");
-    let scenario =
-        Scenario { servers: 8, topology: Topology::Random(3), clients: 2, minutes: 4, rule: Rule::Seen, store: false };
+    let scenario = Scenario {
+        servers: 8,
+        topology: Topology::Random(3),
+        clients: 2,
+        minutes: 4,
+        rule: Rule::Seen,
+        ..Scenario::default()
+    };
     assert_eq!(all, Options { seeds: Some(5..9), scenario, jobs: 3, trace_hash: true, trace: None });
-    assert!(options("--store").scenario.store);
+    assert!(options("--store").scenario.store && options("--forget").scenario.forget);
     assert_eq!(options("").scenario, Scenario::default());
     assert_eq!(options("--servers 7").scenario.topology, Topology::Ring);
     assert_eq!(options("--seeds 7 --trace x.txt").trace, Some(PathBuf::from("x.txt")));
@@ -85,7 +91,7 @@ fn every_option() -> Vec<(&'static str, &'static str)> {
             "servers" | "clients" | "minutes" | "jobs" => "5",
             "links" => "ring",
             "trace" => "x.txt",
-            "trace-hash" | "store" | "compare-model" | "growth" | "page" => "",
+            "trace-hash" | "store" | "forget" | "compare-model" | "growth" | "page" => "",
             "port" => "0",
             "replay" => "#seed=7",
             other => panic!("--{other} is new: what may it be given?"),
@@ -98,7 +104,7 @@ fn every_option() -> Vec<(&'static str, &'static str)> {
 #[test]
 fn an_option_given_twice_is_an_error_whatever_its_value() {
     let options = every_option();
-    assert_eq!(options.len(), 15, "{options:?}");
+    assert_eq!(options.len(), 16, "{options:?}");
     for (name, value) in options {
         assert!(parsed(&format!("--{name} {value}")).is_ok() || ["trace", "port"].contains(&name), "{name}");
         let error = parsed(&format!("--{name} {value} --{name} {value}")).unwrap_err();

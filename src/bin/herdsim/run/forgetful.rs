@@ -6,6 +6,7 @@
 use crate::clients::workload::{self, Workload};
 use crate::clients::{Ending, Say, Visit};
 use crate::herd::Herd;
+use crate::run::Scenario;
 use proxyherd::config::Limits;
 use reactor::Reactor;
 use reactor::sim::Random;
@@ -39,8 +40,9 @@ pub(crate) enum Forgets {
 }
 
 impl Forgets {
-    pub(crate) fn of(seed: u64) -> Forgets {
+    pub(crate) fn of(seed: u64, scenario: &Scenario) -> Forgets {
         match seed % SEEDS.0 == SEEDS.1 {
+            _ if scenario.forget => Forgets::Soon,
             false => Forgets::Nothing,
             true if (seed / SEEDS.0).is_multiple_of(2) => Forgets::WhatDoesNotFit,
             true => Forgets::Soon,

@@ -91,11 +91,14 @@ pub(crate) struct Scenario {
     pub rule: Rule,
     /// Whether every herd has a store beside it, and not only those of some seeds.
     pub store: bool,
+    /// Whether every herd forgets soon, and not only those of some seeds.
+    pub forget: bool,
 }
 
 impl Default for Scenario {
     fn default() -> Scenario {
-        Scenario { servers: 5, topology: Topology::Paper, clients: 6, minutes: 10, rule: Rule::Newest, store: false }
+        let (servers, topology, rule) = (5, Topology::Paper, Rule::Newest);
+        Scenario { servers, topology, clients: 6, minutes: 10, rule, store: false, forget: false }
     }
 }
 
@@ -167,7 +170,7 @@ impl Simulation {
         let minutes = SECOND * 60 * u32::try_from(scenario.minutes).unwrap_or(u32::MAX);
         let heals = minutes.saturating_sub(afterwards).max(MIN_FAULTS);
 
-        let forgets = Forgets::of(seed);
+        let forgets = Forgets::of(seed, scenario);
         let drains = if is_narrow { LINE_DRAINS_WITHIN } else { Duration::ZERO };
         let beside =
             beside::has_store(seed, scenario, forgets).then(|| beside::Store::new(&world, seed, delay, drains));

@@ -161,11 +161,12 @@ fn seeds(number: u64) -> String {
 
 /// The one command that repeats a seed.
 pub(crate) fn command(seed: u64, scenario: &Scenario) -> String {
-    let Scenario { servers, topology, clients, minutes, rule, store } = scenario;
+    let Scenario { servers, topology, clients, minutes, rule, store, forget } = scenario;
     let store = if *store { " --store" } else { "" };
+    let forget = if *forget { " --forget" } else { "" };
     format!(
         "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --links {topology} \
-         --clients {clients} --minutes {minutes}{store} --trace trace.txt",
+         --clients {clients} --minutes {minutes}{store}{forget} --trace trace.txt",
         seed + 1
     )
 }
