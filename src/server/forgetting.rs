@@ -16,6 +16,7 @@
 //! Next: `mistaken.rs`, what a server does when its clock was wrong.
 
 use super::Server;
+use super::mistaken::ClockOffset;
 use crate::address_group::AddressGroup;
 use crate::decimal::Time;
 use crate::locations::{NeighborId, Stamp, Verdict, Version};
@@ -49,6 +50,9 @@ const MAX_TRIES: usize = 8;
 /// After something was forgotten that has beaten what neighbors may still hold, they are asked this much later, once
 /// for all that is forgotten until then. A client can bring that about, but not more often than this.
 const ASK_AFTER: Duration = Duration::from_secs(5);
+
+/// Slow corrections may move a clock by an hour. But a server that forgets sooner must look closer.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Why a server does not take what a client said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +124,12 @@ impl Server {
     }
 
     fn go_on_sweeping(&self) {
-        self.mend_mistakes();
+        if self.mistaken.was_found(self.clock_offset(), HOUR.min(self.limits().forget / 8)) {
+            log::warn!(
+                "our clock was set, and something seemed too old or too new before: the neighbors shall tell again"
+            );
+            self.connections.end_neighbors();
+        }
         if self.forgetting.asks_at.get().is_some_and(|at| at <= self.reactor.now()) {
             self.forgetting.asks_at.set(None);
             log::info!("the neighbors may hold a location that we have lost: they shall tell again");
@@ -132,6 +141,16 @@ impl Server {
             self.locations.borrow_mut().begin_sweep(false);
         }
         self.sweep(MAX_SWEPT);
+    }
+
+    /// How its clock stands beside the one that nobody sets.
+    fn clock_offset(&self) -> ClockOffset {
+        ClockOffset { time: self.time(), at: self.reactor.now() }
+    }
+
+    /// Something that a neighbor has said is refused because our clock says that it comes from the future.
+    pub(crate) fn note_too_new(&self) {
+        self.mistaken.note_too_new(self.clock_offset());
     }
 
     fn sweep(&self, most: usize) {
@@ -148,7 +167,7 @@ impl Server {
         });
         drop(locations);
         if by_clock {
-            self.note_too_old();
+            self.mistaken.note_too_old(self.clock_offset());
         }
         if may_lack && self.forgetting.asks_at.get().is_none() {
             self.forgetting.asks_at.set(Some(self.reactor.now() + ASK_AFTER));
@@ -183,7 +202,7 @@ impl Server {
             }
             drop(locations);
             if verdict == Verdict::Forgotten && version.heard >= self.locations.borrow().horizon() {
-                self.note_too_old();
+                self.mistaken.note_too_old(self.clock_offset());
             }
             if verdict != Verdict::NoRoom || version.heard < horizon {
                 return verdict;

@@ -146,7 +146,7 @@ fn a_neighbor_whose_locations_seemed_too_old_tells_everything_again_when_our_clo
 #[test]
 fn a_neighbor_tells_again_what_our_clock_had_us_refuse_even_if_the_clock_was_right_when_it_first_refused_something() {
     let harness = Harness::new();
-    let mut herd = Three::of(&harness, soon);
+    let herd = Three::of(&harness, soon);
     let mut bolden = herd.connect(Some("Bolden"));
     // This is too old by any clock.
     bolden.send(format!("{}\n", at("old", -90)));
