@@ -52,8 +52,8 @@ impl Mistaken {
         }
     }
 
-    /// Whether our clock was set meanwhile, by more than this, so that what was noted was a mistake. Then it is noted no
-    /// longer.
+    /// Whether our clock was set meanwhile, by more than this, so that what was noted was a mistake. Then it is noted
+    /// no longer.
     pub(super) fn was_found(&self, now: ClockOffset, by: Duration) -> bool {
         let by = nanoseconds(by);
         let was_ahead = self.too_old.get().is_some_and(|before| now.moved(before) < -by);
