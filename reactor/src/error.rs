@@ -165,6 +165,8 @@ pub enum Limit {
     Silent,
     /// The peer did not take what we sent for too long.
     Stalled,
+    /// The peer took what we sent too slowly.
+    Slow,
     /// It lasted too long.
     TotalTime,
     /// A line was not complete in time.
@@ -179,6 +181,7 @@ impl fmt::Display for Limit {
             Limit::Idle => "it was idle for too long",
             Limit::Silent => "the peer was silent for too long",
             Limit::Stalled => "the peer did not read for too long",
+            Limit::Slow => "the peer read too slowly",
             Limit::TotalTime => "it lasted too long",
             Limit::SlowLine => "a line was not complete in time",
             Limit::Pressure => "it was idle, and another needed its place",

@@ -30,7 +30,8 @@ pub struct Timeouts(Rc<TimeoutsInner>);
 
 struct TimeoutsInner {
     clock: PolicyClock,
-    limits: Cell<TimeLimits>,
+    /// A connection keeps those with which it began.
+    limits: RefCell<Rc<TimeLimits>>,
     counts: Cell<TimeoutCounts>,
 }
 
@@ -39,7 +40,24 @@ struct TimeLimits {
     idle: Option<Duration>,
     silent: Option<Duration>,
     stalled: Option<Duration>,
+    slow: Option<Slow>,
     total: Option<Duration>,
+}
+
+/// What a peer must take of what waits for it.
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    /// At least as many bytes as this,
+    bytes: u64,
+    /// in this time.
+    within: Duration,
+}
+
+impl TimeLimits {
+    /// The shortest of those that depend on what comes and goes.
+    fn traffic(&self) -> Option<Duration> {
+        [self.idle, self.silent, self.stalled, self.slow.map(|slow| slow.within)].into_iter().flatten().min()
+    }
 }
 
 /// How many connections [`Timeouts`] has closed, by the limit, for an operator to read.
@@ -52,6 +70,8 @@ pub struct TimeoutCounts {
     pub silent: u64,
     /// Closed because of [`Timeouts::stalled`].
     pub stalled: u64,
+    /// Closed because of [`Timeouts::slow`].
+    pub slow: u64,
     /// Closed because of [`Timeouts::total`].
     pub total: u64,
 }
@@ -59,7 +79,7 @@ pub struct TimeoutCounts {
 impl Timeouts {
     /// No limit yet. `clock` is a `&Reactor`, or a `&ManualClock` in tests.
     pub fn new(clock: impl Into<PolicyClock>) -> Timeouts {
-        Timeouts(Rc::new(TimeoutsInner { clock: clock.into(), limits: Cell::default(), counts: Cell::default() }))
+        Timeouts(Rc::new(TimeoutsInner { clock: clock.into(), limits: RefCell::default(), counts: Cell::default() }))
     }
 
     /// Closes connections on which no byte has come or gone for this long. Bytes that are written count when the system
@@ -78,15 +98,21 @@ impl Timeouts {
         self.change(|limits| limits.stalled = Some(limit))
     }
 
+    /// Closes a connection if its peer has taken fewer than `bytes` in this long, although bytes waited for it all the
+    /// time. A peer that takes one byte now and then never stalls, and would hold what waits for it for days.
+    pub fn slow(self, limit: Duration, bytes: u64) -> Timeouts {
+        self.change(|limits| limits.slow = Some(Slow { bytes, within: limit }))
+    }
+
     /// Closes connections this long after they were made.
     pub fn total(self, limit: Duration) -> Timeouts {
         self.change(|limits| limits.total = Some(limit))
     }
 
     fn change(self, change: impl FnOnce(&mut TimeLimits)) -> Timeouts {
-        let mut limits = self.0.limits.get();
+        let mut limits = **self.0.limits.borrow();
         change(&mut limits);
-        self.0.limits.set(limits);
+        self.0.limits.replace(Rc::new(limits));
         self
     }
 
@@ -103,7 +129,7 @@ impl Timeouts {
 
 impl fmt::Debug for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timeouts({:?}, {:?})", self.0.limits.get(), self.counts())
+        write!(f, "Timeouts({:?}, {:?})", self.0.limits.borrow(), self.counts())
     }
 }
 
@@ -131,7 +157,7 @@ impl<F: Factory> Factory for Timing<F> {
 struct Watch {
     this: Weak<Watch>,
     shared: Rc<TimeoutsInner>,
-    limits: TimeLimits,
+    limits: Rc<TimeLimits>,
     transport: Transport,
     made: Instant,
     /// Bytes have come since the last look.
@@ -143,6 +169,9 @@ struct Watch {
     sent: Cell<Instant>,
     /// When it was seen last that bytes had gone.
     sent_some: Cell<Instant>,
+    /// Since when bytes have waited all the time, and how many had been sent by then. It begins anew when the peer has
+    /// taken enough.
+    slow_since: Cell<(Instant, u64)>,
     next_look: RefCell<Option<DelayedCall>>,
     /// The limit for which the connection was closed.
     reached: Cell<Option<Limit>>,
@@ -151,8 +180,8 @@ struct Watch {
 impl Watch {
     /// `None` if there is nothing to watch.
     fn begin(shared: &Rc<TimeoutsInner>, transport: &Transport) -> Option<Rc<Watch>> {
-        let limits = shared.limits.get();
-        [limits.idle, limits.silent, limits.stalled, limits.total].into_iter().flatten().min()?;
+        let limits = shared.limits.borrow().clone();
+        limits.traffic().into_iter().chain(limits.total).next()?;
         let now = shared.clock.moment()?;
         let watch = Rc::new_cyclic(|this| Watch {
             this: this.clone(),
@@ -165,6 +194,7 @@ impl Watch {
             received: Cell::new(now),
             sent: Cell::new(now),
             sent_some: Cell::new(now),
+            slow_since: Cell::new((now, 0)),
             next_look: RefCell::new(None),
             reached: Cell::new(None),
         });
@@ -173,8 +203,7 @@ impl Watch {
     }
 
     fn look_later(&self, now: Instant) {
-        let traffic = [self.limits.idle, self.limits.silent, self.limits.stalled].into_iter().flatten().min();
-        let often = traffic.map(|limit| (limit / LOOKS).max(SHORTEST_LOOK));
+        let often = self.limits.traffic().map(|limit| (limit / LOOKS).max(SHORTEST_LOOK));
         let end = self.limits.total.map(|total| total.saturating_sub(now.saturating_duration_since(self.made)));
         let Some(after) = [often, end].into_iter().flatten().min() else { return };
         let this = self.this.clone();
@@ -200,6 +229,10 @@ impl Watch {
         if has_sent || !waiting {
             self.sent.set(now);
         }
+        let enough = self.limits.slow.map_or(0, |slow| slow.bytes);
+        if !waiting || bytes_sent - self.slow_since.get().1 >= enough {
+            self.slow_since.set((now, bytes_sent));
+        }
         match self.limit_reached(now) {
             Some(limit) => self.close(limit, waiting),
             None => self.look_later(now),
@@ -213,6 +246,7 @@ impl Watch {
         let checks = [
             (self.limits.total, self.made, Limit::TotalTime),
             (self.limits.stalled, self.sent.get(), Limit::Stalled),
+            (self.limits.slow.map(|slow| slow.within), self.slow_since.get().0, Limit::Slow),
             (self.limits.silent, self.received.get(), Limit::Silent),
             (self.limits.idle, self.received.get().max(self.sent_some.get()), Limit::Idle),
         ];
@@ -226,6 +260,7 @@ impl Watch {
         let mut counts = self.shared.counts.get();
         match limit {
             Limit::Stalled => counts.stalled += 1,
+            Limit::Slow => counts.slow += 1,
             Limit::Silent => counts.silent += 1,
             Limit::TotalTime => counts.total += 1,
             _ => counts.idle += 1,

@@ -1,7 +1,31 @@
 //! What the pages of other sites must not ask for.
 
 use super::serve;
-use reactor::http::server::{OriginCheck, Request, Response};
+use reactor::Deferred;
+use reactor::http::server::{OriginCheck, Request, Response, Routes, Service};
+use std::rc::Rc;
+
+/// What a request to `service` is answered.
+fn answer_of(service: impl Service + 'static, path: &str) -> String {
+    serve(OriginCheck::new(service)).send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+}
+
+#[test]
+fn a_browser_may_not_guess_what_is_served_at_once_or_later_or_refused() {
+    let later = |_request: Request| {
+        let (deferred, firer) = Deferred::new();
+        firer.callback(Response::json("{}")).unwrap();
+        deferred
+    };
+    let routes = Routes::new().get("/", |_request| Response::text("ours")).get("/later", later);
+    let routes = Rc::new(routes);
+    for (path, status) in [("/", "200"), ("/later", "200"), ("/nowhere", "404")] {
+        let routes = routes.clone();
+        let answer = answer_of(move |request: Request| routes.serve(request), path);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(answer.matches("X-Content-Type-Options: nosniff\r\n").count(), 1, "{answer}");
+    }
+}
 
 /// The status with which a request with these header lines is answered.
 fn status_of(method: &str, headers: &[&str]) -> u16 {

@@ -2,7 +2,7 @@
 
 use super::*;
 use reactor::Transport;
-use reactor::policies::{ConnectionLimits, Timeouts};
+use reactor::policies::{Bandwidth, ConnectionLimits, Timeouts};
 use reactor::sim::{Latency, LinkSettings, World, WorldSettings};
 use reactor::testing::ManualClock;
 use std::cell::{Cell, RefCell};
@@ -98,16 +98,17 @@ fn without_a_limit_there_is_no_timer() {
     assert!(clock.pending().is_empty());
 }
 
-/// A server that writes a megabyte to each client, and closes clients that take none of it for 10 s. Returns how the
-/// server's connection ended within two minutes, and its policies' count of stalled ones.
-fn server_that_writes(client: impl Fn(&Transport) + Clone + 'static) -> (Vec<String>, u64) {
+/// A server that writes a megabyte to a client, and closes one that takes none of it for 40 s, or less than 256 KiB in a
+/// minute. The client reads at this rate, in bytes a second. Returns how the server's connection ended within five
+/// minutes, and its policies' counts of stalled and of slow ones.
+fn server_that_writes(rate: u64) -> (Vec<String>, (u64, u64)) {
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Fixed(SECOND / 100));
     let (world, events) = (World::with_settings(1, settings), Events::default());
     let kept: Rc<RefCell<Option<Timeouts>>> = Rc::default();
     let (noted, keep) = (events.clone(), kept.clone());
     world.host("server", move |reactor| {
-        let timeouts = Timeouts::new(reactor).stalled(SECOND * 10);
+        let timeouts = Timeouts::new(reactor).stalled(SECOND * 40).slow(SECOND * 60, 256 << 10);
         let noted = noted.clone();
         let writes =
             move |_| Noting { made: Box::new(|transport| transport.write(&[b'x'; 1 << 20])), ..Noting::new(&noted) };
@@ -115,21 +116,28 @@ fn server_that_writes(client: impl Fn(&Transport) + Clone + 'static) -> (Vec<Str
         *keep.borrow_mut() = Some(timeouts);
     });
     world.host("client", move |reactor| {
-        let client = client.clone();
-        let made = move |_| Noting { made: Box::new(client.clone()), ..Noting::new(&Events::default()) };
-        reactor.connect_tcp(("server", 8007), made);
+        let made = move |transport: &Transport| {
+            if rate == 0 {
+                transport.pause_producing();
+            }
+        };
+        let bandwidth = Bandwidth::new(reactor).read_each(rate.max(1)).burst(Duration::ZERO);
+        let reads = move |_| bandwidth.wrap(Noting { made: Box::new(made), ..Noting::new(&Events::default()) });
+        reactor.connect_tcp(("server", 8007), reads);
     });
-    world.run_for(SECOND * 120);
-    let stalled = kept.borrow().as_ref().unwrap().counts().stalled;
+    world.run_for(SECOND * 300);
+    let counts = kept.borrow().as_ref().unwrap().counts();
     let ends = events.all().into_iter().filter(|event| event.starts_with("lost")).collect();
-    (ends, stalled)
+    (ends, (counts.stalled, counts.slow))
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_aborted_and_one_that_has_read_everything_stays() {
-    let limit_reached = vec!["lost LimitReached".to_owned()];
-    assert_eq!(server_that_writes(|transport| transport.pause_producing()), (limit_reached, 1));
-    assert_eq!(server_that_writes(|_| {}), (vec![], 0));
+fn a_peer_that_does_not_read_or_reads_too_slowly_is_aborted_and_one_that_has_read_everything_stays() {
+    let limit_reached = || vec!["lost LimitReached".to_owned()];
+    assert_eq!(server_that_writes(0), (limit_reached(), (1, 0)));
+    assert_eq!(server_that_writes(2 << 10), (limit_reached(), (0, 1)));
+    assert_eq!(server_that_writes(6 << 10), (vec![], (0, 0)));
+    assert_eq!(server_that_writes(1 << 20), (vec![], (0, 0)));
 }
 
 #[test]

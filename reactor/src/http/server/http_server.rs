@@ -13,6 +13,9 @@ use crate::{Address, Factory};
 use std::fmt;
 use std::rc::Rc;
 
+/// What a peer must take within [`ServerSettings::slow_time`].
+const SLOW_BYTES: u64 = 32 * 1024;
+
 /// An HTTP server. Twisted's `Site`. The handle is cheap to clone, and all of its factories share their limits.
 ///
 /// ```
@@ -49,7 +52,7 @@ impl HttpServer {
         let clock = clock.into();
         let connections =
             ConnectionLimits::new(clock.clone()).total(settings.max_connections).per_address(settings.max_per_address);
-        let timeouts = Timeouts::new(clock.clone()).stalled(settings.stall_time);
+        let timeouts = Timeouts::new(clock.clone()).stalled(settings.stall_time).slow(settings.slow_time, SLOW_BYTES);
         HttpServer { shared: Rc::new(Shared::new(Box::new(service), settings, clock)), connections, timeouts }
     }
 

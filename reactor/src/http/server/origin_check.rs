@@ -10,9 +10,13 @@
 //! * *Requests without `Origin`*, such as those of `<img>` and `<script>`: `Sec-Fetch-Site` says that another site
 //!   sends them. Only a person who follows a link to us is let in.
 //!
+//! A fourth one is the browser's own: `X-Content-Type-Options: nosniff` on what is served tells it not to run as a script
+//! what is none, such as JSON that another site's page loads by a `<script>`.
+//!
 //! A program that is not a browser sends none of these headers, or any that it likes: this check authenticates nobody.
 //!
-//! Sources: RFC 6454, section 7.3 (`Origin`); W3C, Fetch Metadata Request Headers; RFC 9110, section 15.5.20 (421).
+//! Sources: RFC 6454, section 7.3 (`Origin`); W3C, Fetch Metadata Request Headers; RFC 9110, section 15.5.20 (421); the Fetch standard
+//! (`nosniff`).
 //!
 //! Next: `static_file.rs`, files that were compiled in.
 
@@ -120,11 +124,21 @@ fn is_origin_of(origin: &str, host: &str) -> bool {
 
 impl<S: Service> Service for OriginCheck<S> {
     fn serve(&self, request: Request) -> Given<Response> {
-        match self.refusal(&request) {
+        let given = match self.refusal(&request) {
             None => self.inner.serve(request),
             Some((status, why)) => Response::text(why).with_status(status).into_given(),
+        };
+        match given {
+            Given::Ready(result) => Given::Ready(result.map(not_guessed)),
+            Given::Pending(response) => Given::Pending(response.add_callback(|response| Ok(not_guessed(response)))),
         }
     }
+}
+
+/// The browser is to believe the content type.
+fn not_guessed(mut response: Response) -> Response {
+    response.add_checked("X-Content-Type-Options", "nosniff");
+    response
 }
 
 impl<S> fmt::Debug for OriginCheck<S> {

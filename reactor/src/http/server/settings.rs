@@ -35,6 +35,9 @@ pub struct ServerSettings {
     /// Maximum time in which a peer takes nothing of what waits for it. Then the connection is broken off. Default 30
     /// s.
     pub stall_time: Duration,
+    /// Maximum time in which a peer takes 32 KiB of what waits for it. Then the connection is broken off: one that takes
+    /// a byte now and then would hold a large response for days. Default 60 s, so about 500 bytes a second.
+    pub slow_time: Duration,
     /// Maximum number of requests on a connection. The last one's response says `Connection: close`. Default 1000, as
     /// in nginx: what a connection may have accumulated goes with it.
     pub max_requests: usize,
@@ -65,6 +68,7 @@ impl Default for ServerSettings {
             answer_time: Duration::from_secs(60),
             idle_time: Duration::from_secs(60),
             stall_time: Duration::from_secs(30),
+            slow_time: Duration::from_secs(60),
             max_requests: 1000,
             max_requests_at_once: usize::MAX,
             max_connections: 1024,

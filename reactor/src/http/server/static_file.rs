@@ -69,7 +69,6 @@ impl Service for StaticFile {
         }
         response.add_checked("ETag", &self.etag);
         response.add_checked("Cache-Control", "no-cache");
-        response.add_checked("X-Content-Type-Options", "nosniff");
         for (name, value) in &self.headers {
             response.add_checked(name, value);
         }
