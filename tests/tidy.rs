@@ -123,7 +123,9 @@ fn only_a_driver_the_files_of_log_and_trace_and_the_simulation_of_many_seeds_hav
 #[test]
 fn nothing_sleeps() {
     // Two examples show what happens then.
-    only_in(&["examples/04_blocked_echo.rs", "examples/13_four_styles.rs"], false, &["thread::sleep"]);
+    // A measurement, in which somebody looks at a page for a while.
+    let measured = "tests/page_speed/main.rs";
+    only_in(&["examples/04_blocked_echo.rs", "examples/13_four_styles.rs", measured], false, &["thread::sleep"]);
 }
 
 #[test]

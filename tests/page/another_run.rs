@@ -1,7 +1,7 @@
 //! The run of a page and its address, when something else comes between: another process, a mistake, another lesson.
 
 use crate::chromium::Browser;
-use crate::simulated::Page;
+use crate::run_page::Page;
 use crate::util::wait_until;
 use serde_json::json;
 

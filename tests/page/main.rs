@@ -9,6 +9,7 @@ mod reading;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod redis;
+mod run_page;
 mod simulated;
 #[path = "../../reactor/tests/util/skip.rs"]
 mod skip;

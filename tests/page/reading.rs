@@ -2,7 +2,7 @@
 //! stays empty.
 
 use crate::chromium::Browser;
-use crate::simulated::Page;
+use crate::run_page::Page;
 use crate::util::{Client, wait_until};
 use crate::{KIWI, Two};
 use serde_json::json;

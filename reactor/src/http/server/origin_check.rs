@@ -10,13 +10,13 @@
 //! * *Requests without `Origin`*, such as those of `<img>` and `<script>`: `Sec-Fetch-Site` says that another site
 //!   sends them. Only a person who follows a link to us is let in.
 //!
-//! A fourth one is the browser's own: `X-Content-Type-Options: nosniff` on what is served tells it not to run as a script
-//! what is none, such as JSON that another site's page loads by a `<script>`.
+//! A fourth check is the browser's own. Another site's page may name our JSON in a `<script>`. What is served says
+//! `X-Content-Type-Options: nosniff`, so the browser runs only what has the type of a script.
 //!
 //! A program that is not a browser sends none of these headers, or any that it likes: this check authenticates nobody.
 //!
-//! Sources: RFC 6454, section 7.3 (`Origin`); W3C, Fetch Metadata Request Headers; RFC 9110, section 15.5.20 (421); the Fetch standard
-//! (`nosniff`).
+//! Sources: RFC 6454, section 7.3 (`Origin`); W3C, Fetch Metadata Request Headers; RFC 9110, section 15.5.20 (421);
+//! the Fetch standard (`nosniff`).
 //!
 //! Next: `static_file.rs`, files that were compiled in.
 

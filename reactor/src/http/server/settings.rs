@@ -35,8 +35,8 @@ pub struct ServerSettings {
     /// Maximum time in which a peer takes nothing of what waits for it. Then the connection is broken off. Default 30
     /// s.
     pub stall_time: Duration,
-    /// Maximum time in which a peer takes 32 KiB of what waits for it. Then the connection is broken off: one that takes
-    /// a byte now and then would hold a large response for days. Default 60 s, so about 500 bytes a second.
+    /// Maximum time in which a peer takes 32 KiB of what waits for it. Then the connection is broken off: a peer that
+    /// takes a byte now and then would hold a large response for days. Default 60 s, so about 500 bytes a second.
     pub slow_time: Duration,
     /// Maximum number of requests on a connection. The last one's response says `Connection: close`. Default 1000, as
     /// in nginx: what a connection may have accumulated goes with it.
