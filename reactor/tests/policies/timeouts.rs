@@ -98,7 +98,7 @@ fn without_a_limit_there_is_no_timer() {
     assert!(clock.pending().is_empty());
 }
 
-/// A server that writes a megabyte to a client, and closes a client that takes none of it for 40 s, or less than 256 KiB
+/// A server that writes a megabyte to a client. It closes a client that takes none of it for 40 s, or less than 256 KiB
 /// in a minute. This one reads at `rate`, in bytes a second. Returns how the server's connection ended within five
 /// minutes, and its policies' counts of stalled and of slow ones.
 fn server_that_writes(rate: u64) -> (Vec<String>, (u64, u64)) {
