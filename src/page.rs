@@ -51,8 +51,8 @@ const MAX_BACKLOG: usize = 512 * 1024;
 
 /// The maximum number of requests that begin in a turn of the loop. A file takes some 40 microseconds, `/metrics` 180,
 /// and `/events` 400 at most, besides the two milliseconds in which the `hello` of the first viewer is made. So a crowd
-/// keeps the herd's clients waiting for a few milliseconds.
-const MAX_REQUESTS_AT_ONCE: usize = 8;
+/// keeps the herd's clients waiting for half a millisecond.
+const MAX_REQUESTS_AT_ONCE: usize = 2;
 
 /// Opens the page of a server, if its configuration has one; returns where it is. `observers` are those that the server
 /// was made with.
