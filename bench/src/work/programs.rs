@@ -26,10 +26,22 @@ const PROGRAMS: &[Program] = &[
         full: &["--python", PYTHON, "--node", NODE],
     },
     Program {
-        title: "A million delayed calls, beside Twisted",
+        title: "A delayed call that is requested and cancelled while a million wait, beside Twisted",
+        name: "timers_bench",
+        quick: &["among-million", "1000000", PYTHON],
+        full: &["among-million", "3000000", PYTHON],
+    },
+    Program {
+        title: "A million delayed calls, all requested and then all cancelled, beside Twisted",
         name: "timers_bench",
         quick: &["burst-cancel", "1000000", PYTHON],
         full: &["burst-cancel", "1000000", PYTHON],
+    },
+    Program {
+        title: "A thousand lines of fifty bytes, by the size of the pieces in which they come, beside Twisted",
+        name: "line_bench",
+        quick: &[PYTHON],
+        full: &[PYTHON],
     },
     Program {
         title: "TLS handshakes, beside rustls and mio with nothing in between",
