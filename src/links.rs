@@ -114,6 +114,8 @@ pub struct Link {
     rest: NextTurn,
     /// Gives the connection up if the neighbor, which has said PING, stays silent.
     silence: RefCell<Option<DelayedCall>>,
+    /// Nothing comes from the neighbor where something was expected: see `silence.rs`.
+    is_silent: Cell<bool>,
 }
 
 enum State {
@@ -158,6 +160,7 @@ impl Link {
             owes_horizon: Cell::new(false),
             rest: NextTurn::default(),
             silence: RefCell::default(),
+            is_silent: Cell::new(false),
         })
     }
 
@@ -190,6 +193,12 @@ impl Link {
             State::Up { since, .. } if self.silence.borrow().is_some() => Some(*since),
             _ => None,
         }
+    }
+
+    /// Whether the connection is up, and nobody seems to be there: the neighbor's machine takes what we send, and the
+    /// neighbor says nothing, not even to a question. It may be frozen.
+    pub fn is_silent(&self) -> bool {
+        self.is_up() && self.is_silent.get()
     }
 
     /// How many connections from the neighbor are open. When all is well it is one.

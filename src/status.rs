@@ -55,6 +55,8 @@ pub struct LinkStatus {
     pub neighbor: String,
     /// Whether our connection to it is up.
     pub is_up: bool,
+    /// Whether it is up, and the neighbor says nothing: it may be frozen.
+    pub is_silent: bool,
     /// For how long it has been up, or down.
     pub lasts: Duration,
     /// When it is tried again, if it is down and waits for that.
@@ -85,6 +87,7 @@ impl Status {
         let link = |link: &Link| LinkStatus {
             neighbor: link.name().to_owned(),
             is_up: link.is_up(),
+            is_silent: link.is_silent(),
             lasts: now.saturating_duration_since(link.changed()),
             next_try: link.next_try().map(|next| next.saturating_duration_since(now)),
             is_secure: link.is_secure(),
@@ -155,6 +158,7 @@ impl LinkStatus {
         json!({
             "neighbor": self.neighbor,
             "up": self.is_up,
+            "silent": self.is_silent,
             "seconds": self.lasts.as_secs_f64(),
             "next_try": self.next_try.map(|next| next.as_secs_f64()),
             "tls": self.is_secure,

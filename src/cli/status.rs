@@ -100,6 +100,9 @@ fn what_is_wrong(status: &Value) -> Vec<String> {
     for link in status["links"].as_array().into_iter().flatten().filter(|link| link["up"] != json!(true)) {
         wrong.push(format!("{name}'s link to {} is down", text(&link["neighbor"])));
     }
+    for link in status["links"].as_array().into_iter().flatten().filter(|link| link["silent"] == json!(true)) {
+        wrong.push(format!("{} says nothing on {name}'s link to it", text(&link["neighbor"])));
+    }
     if status["store"]["lost"].as_u64().is_some_and(|lost| lost > 0) {
         wrong.push(format!("{name} has lost the store, or a part of it"));
     }
@@ -129,7 +132,11 @@ fn in_words(status: &Value) -> String {
     line("clients", status["clients"].to_string());
     line("connections", status["connections"].to_string());
     for link in status["links"].as_array().into_iter().flatten() {
-        let state = if link["up"] == json!(true) { "up" } else { "down" };
+        let state = match (&link["up"], &link["silent"]) {
+            (Value::Bool(true), Value::Bool(true)) => "up and silent",
+            (Value::Bool(true), _) => "up",
+            _ => "down",
+        };
         let kind = if link["tls"] == json!(true) { "TLS" } else { "clear text" };
         let (inbound, waiting) = (&link["inbound"], &link["waiting"]);
         let what = format!("{state} for {}, {kind}, {inbound} inbound, {waiting} waiting", span(&link["seconds"]));

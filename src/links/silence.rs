@@ -1,5 +1,8 @@
 //! A neighbor that falls silent after it has said PING: its link is given up.
 //!
+//! A frozen neighbor's machine takes the next connection at once, and nobody says anything on it. So the neighbor counts
+//! as silent, whatever TCP says, until a line comes. The same goes for one that does not answer the first DIGEST.
+//!
 //! Next: `addresses.rs`, the addresses of a neighbor.
 
 use super::{Link, State};
@@ -26,8 +29,14 @@ impl Link {
         }));
     }
 
+    /// The neighbor has said something.
+    pub(super) fn heard_something(&self) {
+        self.is_silent.set(false);
+    }
+
     fn give_up(&self) {
         if let State::Up { transport, .. } = &*self.state.borrow() {
+            self.is_silent.set(true);
             log::warn!("neighbor {} has said nothing for {PING_WITHIN:?}, and is given up", self.name);
             transport.abort_connection(); // It reports the end later.
         }

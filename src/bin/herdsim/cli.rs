@@ -131,6 +131,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             Long("replay") => {
                 mode = mode.or(Mode::Replay)?;
                 address = text(&mut parser)?;
+                if address.contains("://") && !address.contains('#') {
+                    return Err("--replay: the run stands behind the # of an address, and this one has none".to_owned());
+                }
             }
             other => return Err(other.unexpected().to_string()),
         }

@@ -92,7 +92,9 @@ export function bytes(count) {
 }
 
 // A server's colour, by its place in the herd. There are eight; after that they come again.
+// The colour of a server. Grey, if nobody can know any more how it is.
 export function colour(model, name) {
+  if (!model.isLive) return "c-none";
   const number = [...model.servers.keys()].indexOf(name);
   return number < 0 ? "c-none" : `c-${number % 8}`;
 }

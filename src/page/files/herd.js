@@ -3,6 +3,8 @@
 import { UP, DOWN, FROZEN } from "./model.js";
 import { clock, colour, duration, keyed, many, say, set, shape } from "./draw.js";
 
+// Many servers: they are small, and have numbers beside them instead of names; if they are very many, every tenth one.
+const SMALL = { from: 24, numbered: 60, tenth: 10 };
 const SIZE = 520, MIDDLE = SIZE / 2, FLIGHT = 700; // ms
 
 export class HerdMap {
@@ -24,7 +26,7 @@ export class HerdMap {
     const layout = names.join(" ");
     if (layout !== this.layout) for (const part of [this.links, this.nodes, this.way]) part.replaceChildren();
     this.layout = layout;
-    const small = names.length > 24;
+    const small = names.length > SMALL.from;
     this.radius = names.length > 100 ? 3.5 : small ? 7 : names.length > 10 ? 15 : 24;
     names.forEach((name, number) => {
       const angle = (number / names.length) * 2 * Math.PI - Math.PI / 2;
@@ -61,7 +63,7 @@ export class HerdMap {
       shape("path", { d: arrow(at), class: "head" }));
     if (this.selectLink) {
       link.append(shape("path", { d, class: "hit" }));
-      set(link, { role: "button", tabindex: this.places.size > 24 ? -1 : 0 });
+      set(link, { role: "button", tabindex: this.places.size > SMALL.from ? -1 : 0 });
       onChoice(link, link, () => this.selectLink(from, to));
     }
     return link;
@@ -69,14 +71,18 @@ export class HerdMap {
 
   makeNode(name) {
     const { x, y, angle } = this.places.get(name);
-    const below = Math.sin(angle) > -0.2;
+    const below = Math.sin(angle) > -0.2, small = this.places.size > SMALL.from;
     const label = this.radius + 18;
+    const outside = this.radius + 16;
+    const beside = small
+      ? { class: "name small", x: (outside * Math.cos(angle)).toFixed(1), y: (outside * Math.sin(angle)).toFixed(1), dy: "0.35em" }
+      : { class: "name", y: below ? label + 2 : -label + 8 };
     // The words stand beside the button: its name says the same in whole sentences.
     const button = shape("g", { role: "button", tabindex: 0, "data-server": name },
-      shape("circle", { r: this.radius + (this.places.size > 24 ? 3.5 : 7), class: "halo" }), shape("circle", { r: this.radius, class: "disc" }));
+      shape("circle", { r: this.radius + (small ? 3.5 : 7), class: "halo" }), shape("circle", { r: this.radius, class: "disc" }));
     const node = shape("g", { class: "server", transform: `translate(${x} ${y})` }, button,
       shape("g", { "aria-hidden": true }, shape("text", { class: "count", "text-anchor": "middle", dy: "0.35em" }),
-        shape("text", { class: "name", "text-anchor": "middle", y: below ? label + 2 : -label + 8 }),
+        shape("text", { ...beside, "text-anchor": "middle" }),
         shape("text", { class: "note", "text-anchor": "middle", y: below ? label + 19 : -label - 9 })));
     onChoice(node, button, () => this.select(name));
     return node;
@@ -185,8 +191,8 @@ export function serverText(name, model) {
   const machine = model.machines.get(name);
   if (machine?.stale) parts.push(`lacks something newer about ${many(machine.stale, "client")}`);
   if (machine?.clock) parts.push(`its clock is ${machine.clock} s ${machine.clock > 0 ? "ahead" : "behind"}`);
+  if (why && state !== UP) parts.push(why);
   if (by) parts.push(`says ${by}`);
-  else if (why && state !== UP) parts.push(why);
   return parts.join(", ");
 }
 
@@ -202,10 +208,17 @@ function updateNode(node, name, model, selected, small) {
   });
   const report = model.isLive ? model.reports.get(name) : undefined;
   say(count, small ? "" : report ? short(report.clients) : state === UP ? "" : state === DOWN ? "×" : "?");
-  say(label, small && name !== selected && !isOwn ? "" : name);
+  say(label, small && name !== selected && !isOwn ? numbered(name, model.servers.size) : name);
   const up = stale ? `lacks ${stale}` : isOwn ? "this server" : "up";
   const notes = { [UP]: up, [DOWN]: `down ${duration(since)}`, [FROZEN]: "frozen" };
   say(note, small && name !== selected ? "" : notes[state] ?? "unknown");
+}
+
+// The number at the end of a server's name, if there is room for it.
+function numbered(name, count) {
+  const number = Number(name.match(/\d+$/)?.[0] ?? NaN);
+  const isShown = count <= SMALL.numbered || number % SMALL.tenth === 0;
+  return isShown && !Number.isNaN(number) ? String(number) : "";
 }
 
 function short(number) {

@@ -83,8 +83,21 @@ const OUTCOMES = {
 
 export const outcome = (name) => OUTCOMES[name] ?? name;
 
+// Gives each of these, newest first, a key that stays the same when all is said anew: what it says, and how many older
+// ones say the same. Two may be alike to the letter.
+function withKeys(items, words) {
+  const seen = new Map();
+  return items.toReversed().map((item) => {
+    const text = words(item), before = seen.get(text) ?? 0;
+    seen.set(text, before + 1);
+    return { ...item, key: `${before} ${text}` };
+  }).reverse();
+}
+
 export function drawCommands(model, choose) {
-  keyed(id("commands"), model.commands, ({ number }) => String(number), (command) => {
+  const words = ({ at, by, word, client, outcome: name, seconds, way, answer }) =>
+    `${at} ${by} ${word} ${name} ${seconds} ${way ?? answer} ${client}`;
+  keyed(id("commands"), withKeys(model.commands, words), ({ key }) => key, (command) => {
     const button = element("button", { type: "button", class: "link" }, command.client);
     button.addEventListener("click", () => choose(command));
     return element("tr", {}, element("td", { class: "time" }, clock(command.at)), element("td", {}, command.word),
@@ -97,7 +110,8 @@ function outcomeOf({ outcome: name, seconds }) {
 }
 
 export function drawRefusals(model) {
-  keyed(id("refusals"), model.refusals, ({ number }) => String(number), ({ at, line, peer, why }) =>
+  const words = ({ at, by, peer, why, line }) => `${at} ${by} ${peer} ${why} ${line}`;
+  keyed(id("refusals"), withKeys(model.refusals, words), ({ key }) => key, ({ at, line, peer, why }) =>
     element("li", {}, element("span", { class: "time" }, clock(at)), " ", element("code", {}, line), " ",
       element("span", { class: "why" }, why), " ", element("span", { class: "quiet" }, peer ? `from ${peer}` : "")));
   if (model.refusals.length === 0) empty(id("refusals"), "li", "Nothing was refused since this page was opened.");

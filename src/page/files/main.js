@@ -5,7 +5,7 @@ import { Model, answerKey } from "./model.js";
 import { HerdMap } from "./herd.js";
 import { WorldMap, project, scaleBar } from "./world.js";
 import * as lists from "./lists.js";
-import { clock, element } from "./draw.js";
+import { clock, element, showWorldTime } from "./draw.js";
 import { complaint, toldBy } from "./forms.js";
 
 // Only the page of a simulated herd has the file sim.js: tools with which one changes what happens there.
@@ -103,22 +103,31 @@ document.addEventListener("visibilitychange", redraw);
 
 // ---- Events.
 
+// A server that was started again shows up soon, and one that stays away does not fill the browser's log: the browser
+// writes a line for each try.
+const RETRY = { first: 300, last: 1500 }; // ms
+let retryAfter = RETRY.first;
+
 function connect() {
   const source = new EventSource("events");
   source.addEventListener("hello", ({ data }) => {
     // Everything is said anew, so what is shown is what the server knows, and nothing from before.
     const next = new Model();
-    const { commands, refusals, answers, ways, rows } = model;
+    const { commands, refusals, answers, ways } = model;
     model = next;
     cameAt = performance.now();
     model.isLive = true;
     const events = JSON.parse(data);
     const isSimulated = events.some(({ kind, commands }) => kind === "herd" && commands);
     // A simulated herd says by itself what has happened lately, and may have gone back in time.
-    if (!isSimulated) Object.assign(next, { commands, refusals, answers, ways, rows });
+    if (!isSimulated) Object.assign(next, { commands, refusals, answers, ways });
     model.applyAll(events);
     lost = undefined;
-    if (isSimulated) simulate();
+    retryAfter = RETRY.first;
+    if (isSimulated) {
+      showWorldTime();
+      simulate();
+    }
     redraw();
   });
   source.addEventListener("events", ({ data }) => {
@@ -133,7 +142,9 @@ function connect() {
   source.addEventListener("error", () => {
     model.isLive = false;
     lost = model.now ? `no connection: this is how it was at ${clock(model.now)}` : "no connection";
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000); // The browser has given up.
+    source.close();
+    setTimeout(connect, retryAfter);
+    retryAfter = Math.min(retryAfter * 1.5, RETRY.last);
     redraw();
   });
 }

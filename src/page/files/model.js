@@ -19,7 +19,6 @@ export class Model {
     this.refusals = []; // newest first
     this.lines = []; // of the log, oldest first
     this.answers = []; // of WHATSAT, newest first
-    this.rows = 0; // Commands and refusals so far. Two may be alike in all else, so each has its number.
     this.flights = []; // what has just moved along a link: {from, to}
     this.heardOf = new Map(); // server -> when a line last named it as the one that heard a client
     this.me = undefined; // whose page this is
@@ -62,6 +61,9 @@ export class Model {
     for (const [reporter, report] of this.reports) {
       const link = report.links.find((link) => link.neighbor === name);
       if (!link) continue;
+      if (link.silent) {
+        return { state: UNKNOWN, by: reporter, why: "its machine takes what is sent, and it says nothing: it may be frozen" };
+      }
       if (link.up || link.inbound > 0) return { state: UP, since: link.up ? link.seconds : undefined, by: reporter };
       down = { state: DOWN, since: link.seconds, nextTry: link.next_try, by: reporter };
     }
@@ -75,8 +77,8 @@ export class Model {
     if (!this.isLive) return { state: UNKNOWN };
     const own = this.reports.get(from)?.links.find((link) => link.neighbor === to);
     if (own) {
-      const { up, seconds, waiting, buffered, next_try, tls } = own;
-      return { state: up ? UP : DOWN, since: seconds, waiting, buffered, nextTry: next_try, tls, by: from };
+      const { up, silent, seconds, waiting, buffered, next_try, tls } = own;
+      return { state: silent ? UNKNOWN : up ? UP : DOWN, since: seconds, waiting, buffered, nextTry: next_try, tls, by: from };
     }
     const other = this.reports.get(to)?.links.find((link) => link.neighbor === from);
     if (other) {
@@ -184,7 +186,7 @@ const APPLY = {
   },
 
   refused(model, event) {
-    keep(model.refusals, { ...event, number: number(model) }, MOST.refusals);
+    keep(model.refusals, event, MOST.refusals);
   },
 
   answered(model, event) {
@@ -232,11 +234,6 @@ export function answerKey({ at, by, client, radius, bound }) {
   return `${at} ${by} ${client} ${radius} ${bound}`;
 }
 
-function number(model) {
-  model.rows += 1;
-  return model.rows;
-}
-
 function newest(model, { client, time }) {
   if (!model.run) return;
   const seconds = Number(time);
@@ -266,7 +263,7 @@ function fly(model, from, to) {
 }
 
 function command(model, command) {
-  keep(model.commands, { ...command, number: number(model) }, MOST.commands);
+  keep(model.commands, command, MOST.commands);
 }
 
 function keep(list, item, most) {

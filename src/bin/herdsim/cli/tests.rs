@@ -74,6 +74,7 @@ fn a_wrong_command_line_has_an_error_of_one_line() {
         ("--page --port 65536", "from 0 to 65535"),
         ("--port 0", "--port needs --page"),
         ("--replay # --seeds 7", "--seeds"),
+        ("--replay http://127.0.0.1:12400/", "behind the #"),
     ] {
         let error = parsed(line).unwrap_err();
         assert!(error.contains(expected) && error.lines().count() == 1, "{line}: {error}");

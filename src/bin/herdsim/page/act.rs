@@ -130,7 +130,8 @@ impl FromStr for Act {
         };
         let act = match (*verb, rest) {
             ("heal", []) => Some(Act::Heal),
-            ("split", [_, ..]) => Some(Act::Split(rest.iter().map(|name| (*name).to_owned()).collect())),
+            ("split", []) => return Err("a split needs the names of the servers on one side".to_owned()),
+            ("split", _) => Some(Act::Split(rest.iter().map(|name| (*name).to_owned()).collect())),
             ("rule", [rule]) => Some(Act::Rule(rule.parse()?)),
             ("clock", [server, seconds]) => {
                 let seconds = seconds.parse().ok().filter(|seconds: &i64| seconds.abs() <= MAX_JUMP);
@@ -249,7 +250,7 @@ mod tests {
             ("", "an act has a word"),
             ("kill", "\"kill\" is not something that can be done"),
             ("kill A B", "\"kill A B\" is not something that can be done"),
-            ("split", "\"split\" is not something that can be done"),
+            ("split", "a split needs the names of the servers on one side"),
             ("clock A 43201", "a clock is set by at most 43200 seconds"),
             ("rule best", "\"best\" is not a rule: newest, paper or seen"),
             ("iamat kiwi A 34-118", "the latitude has no sign before it"),

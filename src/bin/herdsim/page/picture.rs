@@ -75,6 +75,7 @@ fn herd(film: &Film, process: &str) -> Value {
             "links": settings.links.to_string(),
             "clients": settings.clients,
             "rule": settings.rule.to_string(),
+            "rule": settings.rule.to_string(),
             "delay": settings.delay,
             "jitter": settings.jitter,
             "every": settings.every,

@@ -1,7 +1,7 @@
 // The page of a simulated herd: how one looks at a run, and what one does to it. main.js loads this file if the herd says
 // that it can be asked for more than IAMAT and WHATSAT.
 
-import { element, keyed, many, say, set, showWorldTime } from "./draw.js";
+import { element, keyed, many, say, set } from "./draw.js";
 import { Flights } from "./flights.js";
 import { toldBy } from "./forms.js";
 import { Tools } from "./tools.js";
@@ -16,7 +16,6 @@ const MOST_ACTS = 200;
 const id = (name) => document.getElementById(name);
 
 export async function begin(page) {
-  showWorldTime();
   const style = element("link", { rel: "stylesheet", href: "sim.css" });
   const loaded = new Promise((done, fail) => {
     style.addEventListener("load", done);
@@ -142,8 +141,7 @@ class Simulation {
     id("settings").addEventListener("submit", (event) => {
       event.preventDefault();
       const fields = [...new FormData(event.target)].map(([name, value]) => `${name}=${value}`);
-      const rule = document.querySelector("#rule input:checked")?.value ?? "newest";
-      this.load(`#${fields.join("&")}&rule=${rule}`);
+      this.load(`#${fields.join("&")}`);
     });
     document.addEventListener("keydown", (event) => {
       const { tagName, type, role } = event.target;
@@ -322,6 +320,8 @@ function drawInvariants(invariants) {
     set(item, { "data-state": state });
     const [, word, why] = item.children;
     say(word, STATES[state]);
-    say(why, state === "holds" ? "" : what);
+    const text = state === "holds" ? "" : what.replace(/^not yet: /, "");
+    say(why, text);
+    set(why, { title: text || null });
   });
 }
