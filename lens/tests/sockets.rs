@@ -6,7 +6,7 @@ mod util;
 use lens::Model;
 use lens::verdict::{About, Verdict};
 use lens::views::page::page;
-use lens::views::wire::{Row, What, Wire};
+use lens::views::wire::{Carried, Row, What, Wire};
 use util::model;
 
 fn written(lines: &[String]) -> Model {
@@ -41,19 +41,21 @@ fn a_connection_that_was_not_made_is_not_drawn_as_one() {
 
 #[test]
 fn a_host_that_talks_to_itself_has_words_on_its_line() {
-    let arrow = |label: &str, is_end| Row {
-        what: What::Arrow { from: 0, to: 0, sent: 1, is_end },
+    let arrow = |label: &str, carried| Row {
+        what: What::Arrow { from: 0, to: 0, sent: 1, carried },
         label: label.to_owned(),
         link: None,
         range: None,
+        is_read: carried == Carried::Bytes,
         ns: 2,
         at: 0,
         seq: 0,
     };
-    let (lanes, rows) = (vec!["alone".to_owned()], vec![arrow("“hello”", false), arrow("FIN: ends its side", true)]);
+    let (lanes, rows) =
+        (vec!["alone".to_owned()], vec![arrow("“hello”", Carried::Bytes), arrow("FIN: ends its side", Carried::End)]);
     let wire = Wire { lanes, rows, ..Wire::default() };
     for picture in [wire.to_text(), wire.to_svg()] {
-        assert!(picture.contains("“hello”") && picture.contains("FIN: ends its side"), "{picture}");
+        assert!(picture.contains("“hello”, read") && picture.contains("FIN: ends its side"), "{picture}");
     }
     assert!(!wire.to_svg().contains("hotline\" points"), "an arrow without a length");
 }

@@ -8,7 +8,7 @@ mod two;
 mod util;
 
 use lens::views::page::page;
-use lens::views::wire::{MAX_ROWS, Row, What, Wire};
+use lens::views::wire::{Carried, MAX_ROWS, Row, What, Wire};
 use peers::{add_talker, echo_world};
 use reactor::{Protocol, Transport};
 use std::time::Duration;
@@ -20,8 +20,11 @@ fn the_wire_shows_where_the_network_cut_the_bytes() {
     let model = world();
     let wire = Wire::of_world(&model, &[]);
     assert_eq!(wire.lanes, ["server", "client"]);
-    let there: Vec<_> =
-        wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: false, .. })).collect();
+    let there: Vec<_> = wire
+        .rows
+        .iter()
+        .filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, carried: Carried::Bytes, .. }))
+        .collect();
     let pieces: Vec<_> = there.iter().filter(|row| row.label.contains("4000")).collect();
     assert!(pieces.len() >= 3, "4000 bytes in segments of 1460: {:?}", wire.rows);
     assert_eq!(pieces[0].range, Some((0, 1460)));
@@ -31,6 +34,65 @@ fn the_wire_shows_where_the_network_cut_the_bytes() {
     assert!(wire.rows.iter().any(|row| matches!(row.what, What::Callback(0)) && row.label == "Echo.data_received"));
     fits(&wire.to_text());
     assert!(wire.to_svg().contains("<title>"), "how long an arrow was under way");
+}
+
+#[test]
+fn a_read_of_several_pieces_has_a_row_of_its_own_between_them_and_its_callback() {
+    let wire = Wire::of_world(&world(), &[]);
+    let read = wire.rows.iter().position(|row| row.label == "reads 4000: 3 pieces").expect("a read");
+    let [.., last] = &wire.rows[..read] else { panic!("nothing before the read") };
+    assert!(matches!(last.what, What::Arrow { to: 0, .. }) && last.label.starts_with("last "), "{last:?}");
+    let callback = &wire.rows[read + 1];
+    assert!(callback.what == What::Callback(0) && callback.label == "Echo.data_received", "{callback:?}");
+    let [alone] = &wire.rows.iter().filter(|row| row.is_read).collect::<Vec<_>>()[..] else { panic!("{wire:?}") };
+    assert!(alone.label.starts_with("first 1460 of 4000"), "on its way back the first piece comes alone: {alone:?}");
+    for words in ["reads 4000: 3 pieces", "reads 2540: 2 pieces"] {
+        assert!(wire.to_text().contains(words) && wire.to_svg().contains(words), "{}", wire.to_text());
+    }
+}
+
+/// The wire of a world in which `a` writes ten bytes, and these things happen at `b`: the time, `get` or `read`, and the
+/// number of bytes.
+fn reads_of(happened: &[(u64, &str, u64)]) -> Wire {
+    let event = |seq: usize, ns: u64, (at, other): (&str, &str), what: &str, count: u64, words: &str| {
+        let who = format!("\"host\":\"{at}\",\"at\":\"{at}\",\"other\":\"{other}\"");
+        format!(
+            "{{\"seq\":{seq},\"ns\":{ns},\"kind\":\"network\",{who},\"what\":\"{what}\",\"link\":0,\"count\":{count},\
+             \"words\":\"{words}\"}}\n"
+        )
+    };
+    let mut text = event(0, 0, ("a", "b"), "write", 10, r#"#0 writes 10 to b: \"0123456789\""#);
+    for (index, (ns, what, count)) in happened.iter().enumerate() {
+        text.push_str(&event(index + 1, *ns, ("b", "a"), what, *count, ""));
+    }
+    Wire::of_world(&model(&text), &[])
+}
+
+#[test]
+fn a_read_of_just_what_an_arrow_has_brought_is_written_at_its_head() {
+    let wire = reads_of(&[(5, "get", 10), (5, "read", 10)]);
+    let [row] = &wire.rows[..] else { panic!("{:?}", wire.rows) };
+    assert!(row.is_read && matches!(row.what, What::Arrow { from: 0, to: 1, .. }), "{row:?}");
+    assert!(wire.to_text().lines().any(|line| line.ends_with(">│ read")), "{}", wire.to_text());
+    let svg = wire.to_svg();
+    assert!(svg.contains(">read</text>") && svg.contains("“read” at an arrow"), "{svg}");
+    let crowd = Wire { lanes: (0..9).map(|lane| lane.to_string()).collect(), ..wire.clone() };
+    assert!(crowd.to_text().contains("0 ─> 1: #0 “0123456789”, read"), "{}", crowd.to_text());
+    assert!(!wire.clone().only_arrows().rows[0].is_read);
+}
+
+#[test]
+fn a_read_of_a_part_or_at_another_time_says_how_much_it_took() {
+    let labels = |happened: &[(u64, &str, u64)]| {
+        let wire = reads_of(happened);
+        let reads = wire.rows.iter().filter(|row| matches!(row.what, What::Mark(1)));
+        (reads.map(|row| row.label.clone()).collect::<Vec<_>>(), wire.rows.iter().any(|row| row.is_read))
+    };
+    assert_eq!(labels(&[(5, "get", 10), (7, "read", 10)]), (vec!["reads 10".to_owned()], false));
+    let part = labels(&[(5, "get", 6), (5, "get", 4), (5, "read", 7), (5, "read", 3)]);
+    assert_eq!(part, (vec!["reads 7 of 10".to_owned(), "reads 3".to_owned()], false));
+    let begun_before_the_trace = labels(&[(5, "read", 99)]);
+    assert_eq!(begun_before_the_trace.0, ["reads 99"]);
 }
 
 #[test]
@@ -80,7 +142,8 @@ fn each_end_of_a_connection_of_a_world_is_an_arrow_from_when_it_left() {
     world.run_for(Duration::from_secs(5));
     drop(world);
     let wire = Wire::of_world(&lines.model(), &[]);
-    let ends: Vec<_> = wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { is_end: true, .. })).collect();
+    let ends: Vec<_> =
+        wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { carried: Carried::End, .. })).collect();
     for (from, end) in [(1, "FIN"), (2, "RST")] {
         let of_it = |row: &&&Row| matches!(row.what, What::Arrow { from: at, to: 0, .. } if at == from);
         let [row] = ends.iter().filter(of_it).collect::<Vec<_>>()[..] else { panic!("{ends:#?}") };
@@ -111,8 +174,10 @@ fn each_end_of_a_real_connection_is_an_arrow() {
         let text: String = lines.enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
         let model = model(&text);
         let wire = Wire::of_socket(&model, model.sockets.get_at("", 3, 0).unwrap());
-        let ends =
-            wire.rows.into_iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: true, .. }));
+        let ends = wire
+            .rows
+            .into_iter()
+            .filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, carried: Carried::End, .. }));
         ends.map(|row| row.label).collect::<Vec<_>>()
     };
     assert_eq!(labels(&["close"]), ["FIN: we close the connection"]);

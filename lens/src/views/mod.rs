@@ -6,7 +6,7 @@
 //! * `ladder.rs`: Deferreds, with the path that was taken (`ladder_text.rs`, `ladder_svg.rs`);
 //! * `loop_view.rs`: turns, and what held them;
 //! * `tls.rs`: what encrypted bytes are, as far as anybody can tell;
-//! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_text.rs`);
+//! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_world.rs`, `wire_svg.rs`, `wire_text.rs`);
 //! * `connections.rs`: a list of the connections;
 //! * `waiting.rs`: what waits for what, at each moment; `waits.rs`: at one of them;
 //! * `page/`: everything in one file.
@@ -25,7 +25,9 @@ mod tls;
 mod waiting;
 pub mod waits;
 pub mod wire;
+mod wire_svg;
 mod wire_text;
+mod wire_world;
 pub(crate) mod words;
 
 pub(crate) use ink::Ink;

@@ -3,7 +3,7 @@
 //! Next: `connections.rs`, a list of them.
 
 use super::ladder_text::WIDTH;
-use super::wire::{Row, What, Wire};
+use super::wire::{Carried, Row, What, Wire};
 use super::{Ink, Text, words};
 use std::ops::Range;
 
@@ -12,6 +12,12 @@ const TIME: usize = 12;
 
 /// More lines than this stand too close together for a name and what is written at an arrow. Then each row says where it is.
 const MAX_LANES: usize = 8;
+
+/// Stands behind the head of an arrow: one read took just what it has brought.
+const READ: &str = "read";
+
+/// Stands at the end of an arrow that does not reach its line.
+const LOST: char = '×';
 
 impl Wire {
     /// As text of 80 columns, without colours.
@@ -33,9 +39,9 @@ impl Wire {
         out.line(Ink::Title, &String::from_iter(title));
         for row in self.shown() {
             match row.what {
-                What::Arrow { from, to, is_end, .. } if from != to => self.arrow(&mut out, row, (from, to), is_end),
-                What::Arrow { to: lane, is_end, .. } => {
-                    self.words(&mut out, row, lane, if is_end { Ink::Wrong } else { Ink::Plain }, &row.label);
+                What::Arrow { from, to, carried, .. } if from != to => self.arrow(&mut out, row, (from, to), carried),
+                What::Arrow { to: lane, carried, .. } => {
+                    self.words(&mut out, row, lane, ink_of(carried), &with_read(row, row.label.clone()));
                 }
                 What::Callback(lane) => {
                     let label = format!("[{}]", words::cut(&row.label, self.room() - 2));
@@ -52,21 +58,17 @@ impl Wire {
     fn listed(&self, mut out: Text) -> Text {
         for row in self.shown() {
             let (ink, place) = match row.what {
-                What::Arrow { from, to, is_end, .. } => {
-                    let ink = if is_end { Ink::Wrong } else { Ink::Plain };
-                    (
-                        ink,
-                        if from == to {
-                            self.lanes[to].clone()
-                        } else {
-                            format!("{} ─> {}", self.lanes[from], self.lanes[to])
-                        },
-                    )
+                What::Arrow { from, to, carried, .. } if from == to => (ink_of(carried), self.lanes[to].clone()),
+                What::Arrow { from, to, carried, .. } => {
+                    (ink_of(carried), format!("{} ─> {}", self.lanes[from], self.lanes[to]))
                 }
                 What::Callback(lane) => (Ink::Value, self.lanes[lane].clone()),
                 What::Mark(lane) => (Ink::Dim, self.lanes[lane].clone()),
             };
-            let label = if matches!(row.what, What::Callback(_)) { format!("[{}]", row.label) } else { labelled(row) };
+            let label = match row.what {
+                What::Callback(_) => format!("[{}]", row.label),
+                _ => with_read(row, labelled(row)),
+            };
             let mut begin = words::time(row.ns);
             for line in words::wrapped_to(WIDTH - TIME, &format!("{place}: {label}"), 2).lines() {
                 out.line(ink, &format!("{begin:TIME$}{}", words::cut_middle(line, WIDTH - TIME)));
@@ -77,13 +79,24 @@ impl Wire {
         out
     }
 
-    fn arrow(&self, out: &mut Text, row: &Row, (from, to): (usize, usize), is_end: bool) {
-        let ink = if is_end { Ink::Wrong } else { Ink::Plain };
+    fn arrow(&self, out: &mut Text, row: &Row, (from, to): (usize, usize), carried: Carried) {
+        let ink = ink_of(carried);
         let (left, right) = (self.column(from.min(to)), self.column(from.max(to)));
         let label = labelled(row);
         let mut line = self.line();
-        line[left + 1..right].fill(if is_end { '╌' } else { '─' });
-        line[if from < to { right - 1 } else { left + 1 }] = if from < to { '>' } else { '<' };
+        line[left + 1..right].fill(if carried == Carried::End { '╌' } else { '─' });
+        let (head, before) = if from < to { (right - 1, right - 2) } else { (left + 1, left + 2) };
+        line[head] = match carried {
+            Carried::Lost => ' ', // It does not reach its line.
+            _ if from < to => '>',
+            _ => '<',
+        };
+        if carried == Carried::Lost {
+            line[before] = LOST;
+        }
+        if row.is_read {
+            put(&mut line, if from < to { right + 2 } else { left - 1 - READ.len() }, READ);
+        }
         match (right - left - 1).checked_sub(label.chars().count() + 4) {
             Some(free) => put(&mut line, left + 3 + free / 2, &label),
             // A label that finds no room on its arrow stands above it.
@@ -147,6 +160,18 @@ fn labelled(row: &Row) -> String {
     let link = row.link.map(|link| format!("#{link} ")).unwrap_or_default();
     let range = row.range.map(|(from, to)| format!("{from}..{to} ")).unwrap_or_default();
     link + &range + &row.label
+}
+
+/// Says of an arrow without room at its head that one read took all of it.
+fn with_read(row: &Row, label: String) -> String {
+    if row.is_read { format!("{label}, {READ}") } else { label }
+}
+
+fn ink_of(carried: Carried) -> Ink {
+    match carried {
+        Carried::Bytes => Ink::Plain,
+        Carried::End | Carried::Lost => Ink::Wrong,
+    }
 }
 
 fn put(line: &mut [char], at: usize, text: &str) {

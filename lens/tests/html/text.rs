@@ -168,6 +168,31 @@ fn a_page_that_would_be_too_large_steps_through_fewer_events_and_says_so() {
 }
 
 #[test]
+fn a_page_that_begins_while_very_much_waits_counts_what_has_no_room() {
+    const WAITING: u64 = 40_000;
+    let event = |seq: u64| {
+        let (kind, timer) = if seq < WAITING { ("timer_set", seq) } else { ("timer_cancelled", seq - 10) };
+        format!(
+            "{{\"seq\":{seq},\"ns\":{seq},\"kind\":\"{kind}\",\"timer\":{timer},\"delay_ns\":99999999,\
+             \"place\":\"a/folder/file-{timer}.rs:1:1\"}}\n"
+        )
+    };
+    // The last ten of them are cancelled, one by one.
+    let model = model(&(0..WAITING + 10).map(event).collect::<String>());
+    let part = Part::choose(&model, Some((WAITING, WAITING + 9)), None, None, &[]).unwrap();
+    let page = page_of(&model, "waits", &part, |_| None);
+    assert!(page.len() <= MAX_PAGE, "{} bytes", page.len());
+    let data = data(&page);
+    assert_eq!(data["events"].as_array().map(Vec::len), Some(10), "no event had to make room");
+    let shown = data["waits"].as_array().expect("what waits").len() as u64;
+    assert!(shown > 1_000 && shown < WAITING / 4, "{shown}");
+    let more = data["more"].as_array().expect("how many more");
+    assert_eq!(more[0], serde_json::json!([WAITING, WAITING - shown]));
+    let ended: Vec<_> = (WAITING + 1..=WAITING + 10).map(|moment| serde_json::json!([moment, -1])).collect();
+    assert_eq!(more[1..], ended);
+}
+
+#[test]
 fn each_host_has_its_loop_and_a_host_that_is_started_again_has_two() {
     let page = page(&world(10, true), "world", |_| None);
     let data = data(&page);

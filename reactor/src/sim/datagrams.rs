@@ -33,16 +33,18 @@ pub(super) struct DatagramSocketState {
     takes_ipv4_too: bool,
     peer: Option<SocketAddr>,
     may_broadcast: bool,
-    /// Datagrams that the program has not received, each with its sender; and their bytes together.
-    queue: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// Datagrams that the program has not received; and their bytes together.
+    queue: VecDeque<DatagramInFlight>,
     queued_bytes: usize,
     /// What the next call fails with: a refusal has come.
     error: Option<ErrorKind>,
     is_in_ready_list: bool,
 }
 
-/// A datagram on a link.
+/// A datagram on a link, or in the queue of its receiver.
 pub(super) struct DatagramInFlight {
+    /// Its number, for readers of the trace.
+    number: u64,
     /// The sender's socket and its token: its key may be used again.
     sender: (u32, Token),
     from: SocketAddr,
@@ -145,11 +147,15 @@ impl Network {
         };
         let text = self.detail(|| self.trace.excerpt(bytes.iter().copied()));
         self.trace.mix_bytes(bytes);
-        self.note_with(host, Action::SendDatagram.count(bytes.len() as u64), &text);
+        let number = self.next_datagram;
+        self.next_datagram += 1;
+        let sent = Action::SendDatagram.count(bytes.len() as u64);
+        let other = (!is_broadcast).then(|| hosts[0]);
+        self.note_with(host, sent.of_datagram(number, other), &text);
         for other in hosts {
             let from = self.source_of(key, other == host, to)?;
             let link = self.link_between(host, other);
-            self.put_on_link(DatagramInFlight { sender: (key, token), from, to, link, bytes: bytes.to_vec() })?;
+            self.put_on_link(DatagramInFlight { number, sender: (key, token), from, to, link, bytes: bytes.to_vec() })?;
         }
         Ok(())
     }
@@ -173,7 +179,7 @@ impl Network {
 
     fn put_on_link(&mut self, datagram: DatagramInFlight) -> io::Result<()> {
         let (link, len) = (datagram.link, datagram.bytes.len());
-        let from = self.links[link as usize].from;
+        let (from, other) = (self.links[link as usize].from, self.links[link as usize].to);
         let settings = self.link_settings(link);
         if let Some(bandwidth) = settings.bandwidth {
             // What the link has not sent yet stands in the sender's buffer.
@@ -185,7 +191,7 @@ impl Network {
         }
         let departs = self.departure(link, settings.bandwidth, len);
         if self.is_cut(link) || self.draw_loss(link) {
-            self.note(from, Action::LoseDatagram.count(len as u64));
+            self.note(from, Action::LoseDatagram.count(len as u64).of_datagram(datagram.number, other));
             return Ok(());
         }
         let is_doubled = settings.duplication > 0 && self.random.chance(u64::from(settings.duplication), 1_000_000);
@@ -200,22 +206,23 @@ impl Network {
     }
 
     pub(super) fn datagram_arrived(&mut self, key: u32) {
-        let DatagramInFlight { sender, from, to, link, bytes } = self.datagrams.remove(key as usize);
-        let (host, len) = (self.links[link as usize].to, bytes.len());
-        let lost = Action::LoseDatagram.count(len as u64);
+        let datagram = self.datagrams.remove(key as usize);
+        let DatagramInFlight { number, sender, from, to, link, .. } = datagram;
+        let (other, host, len) = (self.links[link as usize].from, self.links[link as usize].to, datagram.bytes.len());
+        let lost = Action::LoseDatagram.count(len as u64).of_datagram(number, other);
         if self.is_cut(link) {
             return self.note(host, lost);
         }
         let is_broadcast = to.ip() == IpAddr::V4(Ipv4Addr::BROADCAST);
         let Some(key) = self.socket_for(host, to, is_broadcast) else {
             if !is_broadcast && self.host(host).state != HostState::Down {
-                let back = self.link_between(host, self.links[link as usize].from);
+                let back = self.link_between(host, other);
                 if !self.is_cut(back) && !self.draw_loss(back) {
                     let latency = self.draw_latency(back);
                     self.later(latency, Event::DatagramRefused(sender.0, sender.1));
                 }
             }
-            return self.note(host, Action::RefuseDatagram.count(u64::from(to.port())));
+            return self.note(host, Action::RefuseDatagram.count(u64::from(to.port())).of_datagram(number, other));
         };
         let room = self.host(host).receive_buffer;
         let socket = self.udp(key);
@@ -226,8 +233,8 @@ impl Network {
             return self.note(host, lost);
         }
         socket.queued_bytes += len;
-        socket.queue.push_back((from, bytes));
-        self.note(host, Action::GetDatagram.count(len as u64));
+        socket.queue.push_back(datagram);
+        self.note(host, Action::GetDatagram.count(len as u64).of_datagram(number, other));
         self.mark_udp_ready(key);
     }
 
@@ -274,11 +281,13 @@ impl Network {
         if let Some(error) = socket.error.take() {
             return Err(error.into());
         }
-        let (from, bytes) = socket.queue.pop_front().ok_or(ErrorKind::WouldBlock)?;
+        let DatagramInFlight { number, from, link, bytes, .. } =
+            socket.queue.pop_front().ok_or(ErrorKind::WouldBlock)?;
         socket.queued_bytes -= bytes.len();
         let (host, len) = (socket.host, bytes.len().min(buffer.len()));
         buffer[..len].copy_from_slice(&bytes[..len]);
-        self.note(host, Action::ReceiveDatagram.count(len as u64));
+        let other = self.links[link as usize].from;
+        self.note(host, Action::ReceiveDatagram.count(len as u64).of_datagram(number, other));
         Ok((len, from))
     }
 }

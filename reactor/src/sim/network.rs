@@ -48,6 +48,8 @@ pub(super) struct Network {
     /// The hosts that are to take a turn now, in order.
     due: VecDeque<u32>,
     pub(super) next_serial: u32,
+    /// The number of the next datagram, for readers of the trace.
+    pub(super) next_datagram: u64,
 }
 
 /// One direction between two hosts; all connections between them share it.
@@ -80,6 +82,7 @@ impl Network {
             hosts_by_address: BTreeMap::new(),
             due: VecDeque::new(),
             next_serial: 0,
+            next_datagram: 0,
         }
     }
 
@@ -310,7 +313,7 @@ impl Network {
     ) {
         let connection = &self.connections[id.key as usize];
         let (host, other) = (connection.ends[side].host, connection.ends[1 - side].host);
-        let record = Record { action, connection: Some(id.serial), number: number as u64, other: Some(other) };
+        let record = Record { connection: Some(id.serial), number: number as u64, ..action.to(other) };
         self.note_with(host, record, detail);
     }
 }

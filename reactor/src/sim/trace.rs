@@ -177,15 +177,29 @@ pub(super) struct Record {
     /// Bytes, or a port, or what else the action counts.
     pub(super) number: u64,
     pub(super) other: Option<u32>,
+    /// The datagram that it is about. The hash does not cover it, as it came later than the first seeds.
+    pub(super) datagram: Option<Datagram>,
+}
+
+/// A datagram, for a reader of the trace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Datagram {
+    pub(super) number: u64,
+    /// The host at the other end; none for what is sent to all.
+    pub(super) other: Option<u32>,
 }
 
 impl From<Action> for Record {
     fn from(action: Action) -> Record {
-        Record { action, connection: None, number: 0, other: None }
+        Record { action, connection: None, number: 0, other: None, datagram: None }
     }
 }
 
 impl Record {
+    pub(super) fn of_datagram(self, number: u64, other: impl Into<Option<u32>>) -> Record {
+        Record { datagram: Some(Datagram { number, other: other.into() }), ..self }
+    }
+
     /// The name of the action in a trace: `RequestConnection` is `request_connection`.
     fn what(&self) -> String {
         let mut what = String::new();
@@ -319,7 +333,8 @@ impl Trace {
         self.mix(u64::from(record.connection.unwrap_or(u32::MAX)) << 32 | record.action as u64);
         self.mix(record.number);
         if self.is_read() {
-            let (at, other, words) = (name(host), record.other.map(&name), text(record, detail, &name));
+            let other = record.other.or_else(|| record.datagram?.other);
+            let (at, other, words) = (name(host), other.map(&name), text(record, detail, &name));
             self.tell(
                 time,
                 Some(host),
@@ -327,6 +342,7 @@ impl Trace {
                     at: &at,
                     what: &record.what(),
                     link: record.connection,
+                    datagram: record.datagram.map(|datagram| datagram.number),
                     count: record.number,
                     other: other.as_deref(),
                     words: &words,
@@ -341,7 +357,8 @@ impl Trace {
         self.mix_bytes(speaker.as_bytes());
         self.mix_bytes(what.as_bytes());
         if self.is_read() {
-            let said = Network { at: speaker, what: "say", link: None, count: 0, other: None, words: what };
+            let said =
+                Network { at: speaker, what: "say", link: None, datagram: None, count: 0, other: None, words: what };
             self.tell(time, None, &said);
         }
     }

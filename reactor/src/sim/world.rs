@@ -363,6 +363,7 @@ impl World {
                 at: "--",
                 what: "say",
                 link: None,
+                datagram: None,
                 count: 0,
                 other: None,
                 words: &words,

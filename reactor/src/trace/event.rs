@@ -259,6 +259,8 @@ pub struct Network<'a> {
     pub what: &'a str,
     /// The number of the connection in the network. Both ends have the same.
     pub link: Option<u32>,
+    /// The number of the datagram in the network. What becomes of it has the same, for each receiver and each copy.
+    pub datagram: Option<u64>,
     /// Number of bytes, a port, or what else is counted.
     pub count: u64,
     /// The other host.

@@ -110,12 +110,15 @@ impl Line<'_> {
                 self.text("name", name);
                 self.outcome(outcome);
             }
-            Kind::Network(Network { at, what, link, count, other, words }) => {
+            Kind::Network(Network { at, what, link, datagram, count, other, words }) => {
                 self.word("kind", "network");
                 self.text("at", at);
                 self.word("what", what);
                 if let Some(link) = link {
                     self.number("link", u64::from(link));
+                }
+                if let Some(datagram) = datagram {
+                    self.number("datagram", datagram);
                 }
                 self.number("count", count);
                 if let Some(other) = other {

@@ -7,15 +7,22 @@ use super::told::told;
 use super::{Source, words};
 use crate::Event;
 use crate::model::Model;
-use crate::views::waiting::{Thing, Waiting};
+use crate::views::waiting::{State, Thing, Waiting};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Maximum number of characters of an event in words.
 const MAX_TOLD: usize = 110;
 
 /// Maximum number of bytes of all lines of sources on a page. Places of which the lines have no room are links only.
 const MAX_SOURCES: usize = 150_000;
+
+/// Maximum number of bytes that the things take which wait when a page begins: there is no other limit to their number. The
+/// things behind these are counted. What begins to wait later is limited by the events of the page.
+const MAX_WAITING: usize = 200_000;
+
+/// What the numbers of such a thing take, beside its texts. Alike texts stand on a page once, so a thing may take less.
+const BYTES_OF_NUMBERS: usize = 50;
 
 /// Maximum number of characters of a line of a source.
 const MAX_LINE: usize = 200;
@@ -129,8 +136,8 @@ fn place_of<'a>(model: &'a Model, at: usize, event: &'a Event) -> Option<&'a str
 }
 
 /// What waits: from which moment to which, the thing, what waits for it, in words, where, since which event, and if it is due,
-/// when.
-pub(super) fn waits(model: &Model, part: &Part, texts: &mut Table, places: &mut Table) -> Vec<Value> {
+/// when. And of what waited already when the page begins and has no room: how many more or fewer wait from a moment on.
+pub(super) fn waits(model: &Model, part: &Part, texts: &mut Table, places: &mut Table) -> (Vec<Value>, Vec<Value>) {
     // Things of one kind stand together, in the order of their numbers.
     let id = |thing: Thing| match thing {
         Thing::Deferred(number) => number.saturating_mul(3),
@@ -138,9 +145,10 @@ pub(super) fn waits(model: &Model, part: &Part, texts: &mut Table, places: &mut 
         Thing::Socket(index) => 3 * index as u64 + 2,
     };
     let waiting = Waiting::between(model, part.events.start, part.events.end);
-    let row = |state: &crate::views::waiting::State| {
+    let mut row = |state: &State| {
         let parent = state.parent.map_or(-1, |parent| i64::try_from(id(parent)).unwrap_or(-1));
-        let (name, what) = (texts.text(&state.name), texts.text(&state.what));
+        let mut text = |text: &str| texts.text(&words::cut(text, MAX_TOLD));
+        let (name, what) = (text(&state.name), text(&state.what));
         let mut row =
             vec![json!(state.from), json!(state.to.map_or(-1, number)), json!(id(state.thing)), json!(parent)];
         row.extend([name, what, json!(places.place(&state.place)), json!(state.at)]);
@@ -151,9 +159,30 @@ pub(super) fn waits(model: &Model, part: &Part, texts: &mut Table, places: &mut 
         }
         Value::Array(row)
     };
+    // In the order of the tree, so that nothing is shown without what waits for it.
+    let (mut size, mut left_out) = (0, HashSet::new());
+    for (_, state) in waiting.tree(part.events.start) {
+        size +=
+            BYTES_OF_NUMBERS + [&state.name, &state.what, &state.place].map(|text| text.len()).iter().sum::<usize>();
+        if size > MAX_WAITING {
+            left_out.insert(state.thing);
+        }
+    }
     let mut states: Vec<_> = waiting.states.iter().collect();
     states.sort_by_key(|state| (state.from, state.thing));
-    states.into_iter().map(row).collect()
+    let (mut rows, mut more) = (Vec::new(), BTreeMap::<usize, i64>::new());
+    for state in states {
+        if left_out.contains(&state.thing) {
+            *more.entry(state.from).or_default() += 1;
+            if let Some(to) = state.to {
+                *more.entry(to).or_default() -= 1;
+            }
+        } else {
+            rows.push(row(state));
+        }
+    }
+    more.retain(|_, change| *change != 0); // A thing that has another state is not one more.
+    (rows, more.into_iter().map(|(moment, change)| json!([moment, change])).collect())
 }
 
 /// The files to which places lead, and the lines around each place.

@@ -85,7 +85,7 @@ pub fn page_of(model: &Model, title: &str, part: &Part, source: impl Fn(&str) ->
 fn written(model: &Model, title: &str, part: &Part, verdict: &str, source: &dyn Fn(&str) -> Option<Source>) -> String {
     let (mut texts, mut places) = (Table::default(), Table::default());
     let events = data::events(model, part, &mut texts, &mut places);
-    let waits = data::waits(model, part, &mut texts, &mut places);
+    let (waits, more) = data::waits(model, part, &mut texts, &mut places);
     let (files, source) = data::sources(&places, source);
     let mut sections = vec![("verdict", "Verdict", verdict.to_owned())];
     sections.extend(ladders(model, part, &files).map(|html| ("ladder", "Deferreds", html)));
@@ -93,7 +93,7 @@ fn written(model: &Model, title: &str, part: &Part, verdict: &str, source: &dyn 
     let wires = wires::wires(model, part, &mut texts);
     let data = json!({
         "first": part.events.start, "total": model.events.len(), "moment": part.moment.unwrap_or(part.events.end),
-        "texts": texts.texts, "places": places.texts, "events": events, "waits": waits, "files": files, "source": source,
+        "texts": texts.texts, "places": places.texts, "events": events, "waits": waits, "more": more, "files": files, "source": source,
         "loops": loops.as_ref().map(|loops| &loops.data), "wires": wires,
     });
     sections.extend(loops.map(|loops| ("loop", "Loop", ZOOM.to_owned() + &loops.html)));

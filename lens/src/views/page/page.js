@@ -4,7 +4,7 @@
    back is a step on undone. `first` events come before those of this page. */
 const $ = id => document.getElementById(id);
 const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
-const {texts, places, files, source, waits, first, total} = DATA;
+const {texts, places, files, source, waits, more, first, total} = DATA;
 /* A text is its number; or a list of that and of the numbers that fill its gaps. */
 function text_of(text) {
   if (typeof text === "number") return texts[text];
@@ -85,11 +85,16 @@ function tree(n) {
 function words({what, due = -1}, ns) {
   return due < 0 ? text_of(what) : due >= ns ? "is due in " + time(due - ns) : "has been due for " + time(ns - due);
 }
+/* Of what waited when the page began and has no room on it: how much still waits. */
+function more_waits(n) {
+  return more.reduce((sum, [from, change]) => from <= n ? sum + change : sum, 0);
+}
 function show_waits() {
-  const lines = tree(moment);
+  const [lines, left_out] = [tree(moment), more_waits(moment)];
   const kinds = ["Deferred", "delayed call", "connection"];
   const counts = kinds.map((kind, index) => count(lines.filter(line => line.id % 3 === index).length, kind));
-  $("waits-note").textContent = `After ${count(moment, "event")}, at ${time(ns(moment))}: ${counts.join(", ")}.`;
+  const others = left_out ? `; and ${left_out} more, which waited before this page begins and have no room on it` : "";
+  $("waits-note").textContent = `After ${count(moment, "event")}, at ${time(ns(moment))}: ${counts.join(", ")}${others}.`;
   const top = $("waits");
   top.replaceChildren();
   const inside = [top];
@@ -106,7 +111,8 @@ function show_waits() {
     }
     list.append(item);
   }
-  if (lines.length > MAX_WAITS) top.append(element("li", {}, lines.length - MAX_WAITS + " more wait."));
+  const unseen = Math.max(0, lines.length - MAX_WAITS) + left_out;
+  if (unseen) top.append(element("li", {}, unseen + " more wait."));
 }
 
 /* The list of events has only the rows that can be seen. Where it is scrolled to is kept here: to ask the browser at

@@ -180,6 +180,8 @@ function turn_table(turn, next) {
 
 /* The wire. */
 const wires = DATA.wires || [];
+/* A row's kind: 0 bytes, 1 an end, 2 a callback, 3 a remark, 4 bytes that one read took at once, 5 a datagram that is lost. */
+const is_arrow = kind => kind < 2 || kind > 3, is_bytes = kind => kind === 0 || kind === 4;
 const LINE = 34, MAX_HOSTS = 8, TONES = ["coolline", "twoline", "threeline", "fourline"];
 let [wire_now, hosts] = [0, []];
 function draw_wire() {
@@ -199,7 +201,7 @@ function draw_wire() {
   picture.room(right, bottom);
   const [counts, tones] = [new Map(), new Map()];
   for (const [, kind, , , text] of shown) {
-    if (kind !== 0) continue;
+    if (!is_bytes(kind)) continue;
     const label = text_of(text);
     counts.set(label, (counts.get(label) || 0) + 1);
     if (counts.get(label) === 3) tones.set(label, TONES[tones.size % TONES.length]);
@@ -209,18 +211,25 @@ function draw_wire() {
     const moved = under_way ? `; ${time(under_way)} under way, since ${time(at(event).ns - under_way)}` : "";
     picture.begin(event, hint === null ? text : `${text_of(hint)}${moved}: ${text}`);
     picture.text("soft small", 8, y + 2, time(at(event).ns));
-    if (kind < 2 && from === to) {
+    if (is_arrow(kind) && from === to) {
       /* A host that talks to itself: an arrow would have no length. */
-      picture.text(kind === 1 ? "hott small mid over" : "small mid over", x1, y + 2, cut_middle(text, 44));
-    } else if (kind < 2) {
+      picture.text(kind === 1 || kind === 5 ? "hott small mid over" : "small mid over", x1, y + 2,
+        cut_middle(text, 44) + (kind === 4 ? ", read" : ""));
+    } else if (is_arrow(kind)) {
       const [toward, slope] = [x1 < x2 ? -1 : 1, under_way ? 8 : 0];
-      const tone = kind === 1 ? "hotline" : tones.get(text) || "plainline";
-      picture.line(tone, [x1, y - slope], [x2, y]);
-      picture.line(tone, [x2 + toward * 9, y - 5], [x2, y], [x2 + toward * 9, y + 5]);
+      const tone = kind === 1 || kind === 5 ? "hotline" : tones.get(text) || "plainline";
+      /* What is lost ends in a cross before its line. */
+      const end = kind === 5 ? x2 + toward * gap / 6 : x2;
+      picture.line(tone, [x1, y - slope], [end, y]);
+      if (kind === 5) {
+        picture.line(tone, [end - 5, y - 5], [end + 5, y + 5]);
+        picture.line(tone, [end - 5, y + 5], [end + 5, y - 5]);
+      } else picture.line(tone, [x2 + toward * 9, y - 5], [x2, y], [x2 + toward * 9, y + 5]);
       /* The middle of an arrow may be another line: then its words stand in the gap before that. */
       const is_crossed = Math.round(Math.abs(x1 - x2) / gap) % 2 === 0;
       const [middle, long] = [(x1 + x2) / 2 + (is_crossed ? toward * gap / 2 : 0), is_crossed ? gap : Math.abs(x1 - x2)];
       picture.text("small mid over", middle, y - slope - 5, cut_middle(text, Math.floor((long - 24) / 6.7)));
+      if (kind === 4) picture.text(toward < 0 ? "soft small over" : "soft small end over", x2 - toward * 8, y + 3, "read");
     } else if (kind === 2) {
       const words = cut(text, 34);
       const wide = words.length * 6.7 + 16;
@@ -232,8 +241,9 @@ function draw_wire() {
     picture.end();
   });
   $("wire").replaceChildren(names.finish(), picture.finish());
-  const notes = ["Down: time. An arrow: bytes on their way. A box: a callback that runs. Orange: an end of the "
-    + "connection, or an error. Arrows of one colour carry the same bytes."];
+  const notes = ["Down: time. An arrow: bytes on their way. A box: a callback that runs. “read” at "
+    + "an arrow: one read took just what it brought. Any other read has a row, with the number of bytes. Orange: an end of the "
+    + "connection, or an error; with a cross: a lost datagram. Arrows of one colour carry the same bytes."];
   if (hosts.length < lanes.length) notes.push(`${hosts.length} of ${lanes.length} hosts are shown.`);
   if (shown.length < rows.length) notes.push(`${rows.length - shown.length} rows of other hosts are hidden.`);
   if (left_out) notes.push(`${left_out} later rows have no room on this page: lens TRACE --wire has them.`);

@@ -5,7 +5,8 @@
 use super::data::Table;
 use super::part::Part;
 use crate::model::Model;
-use crate::views::wire::{Row, What, Wire, folded};
+use crate::views::wire::{Carried, Row, What, Wire};
+use crate::views::wire_svg::folded;
 use crate::views::words;
 use serde_json::{Value, json};
 
@@ -46,6 +47,7 @@ fn with_restarts(model: &Model, mut wire: Wire) -> Wire {
                 label,
                 link: None,
                 range: None,
+                is_read: false,
                 ns: event.ns,
                 at,
                 seq: event.seq,
@@ -66,7 +68,15 @@ fn row_list(name: &str, mut wire: Wire, part: &Part, left: &mut usize, texts: &m
     let mut row = |row: &Row| {
         let label = texts.text(&words::cut_middle(&row.label, MAX_LABEL));
         let (kind, from, to, under_way) = match row.what {
-            What::Arrow { from, to, sent, is_end } => (i64::from(is_end), from, to, row.ns.saturating_sub(sent)),
+            What::Arrow { from, to, sent, carried } => {
+                let kind = match carried {
+                    Carried::Bytes if row.is_read => 4,
+                    Carried::Bytes => 0,
+                    Carried::End => 1,
+                    Carried::Lost => 5,
+                };
+                (kind, from, to, row.ns.saturating_sub(sent))
+            }
             What::Callback(lane) => (2, lane, lane, 0),
             What::Mark(lane) => (3, lane, lane, 0),
         };
