@@ -35,6 +35,7 @@ use pending::{Look, Pending};
 use reactor::transport::{HIGH_WATER, KeepAlive};
 use reactor::{Connector, DelayedCall, LineTransport, Transport};
 use refused::Refused;
+use silence::Hearing;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::IpAddr;
@@ -114,8 +115,7 @@ pub struct Link {
     rest: NextTurn,
     /// Gives the connection up if the neighbor, which has said PING, stays silent.
     silence: RefCell<Option<DelayedCall>>,
-    /// Nothing comes from the neighbor where something was expected: see `silence.rs`.
-    is_silent: Cell<bool>,
+    hearing: Hearing,
 }
 
 enum State {
@@ -160,7 +160,7 @@ impl Link {
             owes_horizon: Cell::new(false),
             rest: NextTurn::default(),
             silence: RefCell::default(),
-            is_silent: Cell::new(false),
+            hearing: Hearing::default(),
         })
     }
 
@@ -185,20 +185,6 @@ impl Link {
             State::Down { again, .. } => Some(again.time()),
             _ => None,
         }
-    }
-
-    /// Since when the connection is up, if the neighbor has said PING on it.
-    pub fn pinged_since(&self) -> Option<Instant> {
-        match &*self.state.borrow() {
-            State::Up { since, .. } if self.silence.borrow().is_some() => Some(*since),
-            _ => None,
-        }
-    }
-
-    /// Whether the connection is up, and nobody seems to be there: the neighbor's machine takes what we send, and the
-    /// neighbor says nothing, not even to a question. It may be frozen.
-    pub fn is_silent(&self) -> bool {
-        self.is_up() && self.is_silent.get()
     }
 
     /// How many connections from the neighbor are open. When all is well it is one.
@@ -434,6 +420,7 @@ impl Link {
         transport.register_producer(Rc::new(LinkProducer(self.this.clone())));
         transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
         self.changed.set(server.reactor().now());
+        self.hearing.begin();
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
         self.may_lack_news.set(false); // It is told everything now.

@@ -68,7 +68,7 @@ impl Link {
         let this = self.this.clone();
         let unanswered = server.reactor().call_later(ANSWER_WITHIN, move || {
             if let Some(link) = this.upgrade() {
-                link.is_silent.set(true);
+                link.hearing.missed();
                 link.tell_all();
             }
         });

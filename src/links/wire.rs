@@ -114,7 +114,7 @@ impl LineProtocol for LinkProtocol {
     }
 
     fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
-        self.link.heard_something();
+        self.link.hearing.heard();
         if line == PING_LINE.trim_ascii_end() {
             self.link.heard_ping();
         } else if line.starts_with(TOO_LONG.as_bytes()) {

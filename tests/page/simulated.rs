@@ -80,6 +80,10 @@ fn a_viewer_that_comes_takes_no_events_from_the_others() {
 const PICTURE: &str = "return [...document.querySelectorAll('header, main > section:not(.run)')]
     .map(section => section.outerHTML).join('\\n')";
 
+/// The lists of what has happened.
+const LISTS: &str = "return ['commands', 'refusals', 'way', 'clients', 'places']
+    .map(name => document.getElementById(name).outerHTML).join(' ')";
+
 /// The sections of which pictures are compared, too.
 const SECTIONS: &str = "return [...document.querySelectorAll('main > section:not(.run)')]
     .filter(section => !section.hidden).map(section => [...section.parentNode.children].indexOf(section) + 1)";
@@ -194,6 +198,14 @@ fn back_in_time_the_page_shows_the_same_to_the_byte() {
     }
     assert!(early == after, "the pictures of the time before differ");
     browser.go_to(6.25);
+    // Another run, and back: nothing of it is left in the lists.
+    let other_run = "seed=10&clients=20&every=1&at=20";
+    browser.run(&format!("location.hash = '#{other_run}'"));
+    browser.shows("20");
+    browser.run(&format!("location.hash = '#{run}'"));
+    browser.shows("6.25");
+    let lists = browser.run(LISTS);
+    assert!(lists.as_str().unwrap().contains("<tr"), "{lists}");
     // Another process, another browser: the address is the run.
     let address = browser.run("return location.hash").as_str().unwrap().to_owned();
     let (other, Some(mut second)) = (Page::start(), Browser::start()) else { return };
@@ -202,6 +214,7 @@ fn back_in_time_the_page_shows_the_same_to_the_byte() {
     wait_until("a message is open there", || !second.text("#message pre").is_empty());
     second.run("document.activeElement.blur()");
     assert_eq!(second.run(PICTURE).as_str().unwrap(), before.0);
+    assert_eq!(second.run(LISTS), lists);
     browser.is_clean();
     second.is_clean();
 }

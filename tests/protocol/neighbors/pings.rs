@@ -1,7 +1,11 @@
 //! PING: which peer gets it, and what a server does about a neighbor that falls silent.
 
-use crate::harness::{Connection, Harness};
+use crate::harness::{Connection, Harness, herd};
+use crate::held_places::HeldPlaces;
+use proxyherd::locations::newness;
+use proxyherd::server::Server;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,4 +87,37 @@ fn a_ping_after_an_overlong_line_counts() {
         wait(harness, 1);
         harness.turn_until("the link is dropped", || link.has_ended());
     });
+}
+
+#[test]
+fn a_neighbor_whose_machine_takes_everything_counts_as_silent_until_it_says_something() {
+    let harness = Harness::new();
+    let bolden = harness.listen();
+    let config = herd(&[("Bolden", bolden.address())]);
+    let places = Rc::new(HeldPlaces::default());
+    let server = Server::new(&harness.reactor, &config, "Alford", places, Box::new(newness), Rc::new(())).unwrap();
+    harness.wait_for_start(server.clone().begin());
+    let link = &server.links()[0];
+    let states = || (link.is_up(), link.is_silent());
+    let mut first = bolden.accept_link();
+    first.send("PING\n");
+    harness.turn_until("the PING is heard", || link.pinged_since().is_some());
+    assert_eq!(states(), (true, false));
+    // It freezes and is given up, and its machine takes the next connection.
+    wait(&harness, 14);
+    harness.turn_until("the link is dropped", || first.has_ended());
+    wait(&harness, 1);
+    let mut second = bolden.accept_link();
+    assert_eq!(states(), (true, true));
+    second.send("HELLO\n");
+    harness.turn_until("it says something", || !link.is_silent());
+    // A new process of it freezes at once.
+    drop(second);
+    harness.turn_until("the link is dropped", || !link.is_up());
+    wait(&harness, 1);
+    let _third = bolden.accept_link();
+    wait(&harness, 13);
+    assert_eq!(states(), (true, false));
+    wait(&harness, 1);
+    assert_eq!(states(), (true, true));
 }
