@@ -46,14 +46,16 @@ function chooseClient(client, way) {
 let isDue = false;
 let hasFitted = false;
 
-// Of many servers that all report, the lists and lines change less often than the messages between them.
-const MANY = { servers: 24, wait: 250 }; // ms
+// While a simulated herd runs, the lists and lines change less often than the messages between its servers: a person reads
+// them no faster, and each change has the browser lay out the page anew.
+const MANY = 24; // servers
+const WAIT = { few: 100, many: 250 }; // ms
 
 function redraw() {
   if (isDue) return;
   isDue = true;
-  const isMany = model.clock?.playing && model.servers.size > MANY.servers;
-  if (isMany) setTimeout(() => requestAnimationFrame(draw), MANY.wait);
+  const wait = model.servers.size > MANY ? WAIT.many : WAIT.few;
+  if (model.clock?.playing) setTimeout(() => requestAnimationFrame(draw), wait);
   else (document.hidden ? setTimeout : requestAnimationFrame)(draw, 200);
 }
 
