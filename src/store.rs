@@ -47,6 +47,10 @@ const CHECK_EVERY: Duration = Duration::from_secs(60);
 /// Maximum number of offers without an answer. The store has fallen behind by seconds then.
 const MAX_OFFERS: usize = 8192;
 
+/// Maximum number of clients that are forgotten at once, because they may not be shown from memory any more: some
+/// milliseconds' work.
+const MAX_FORGOTTEN: usize = 4096;
+
 /// Why the store has not taken something, or cannot say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreError {
@@ -200,6 +204,11 @@ impl Store {
     /// How many clients it remembers.
     pub fn remembered_count(&self) -> usize {
         self.cache.borrow().len()
+    }
+
+    /// Drops some of what it remembers and may not use any more. Somebody has to ask for it now and then.
+    pub(crate) fn forget_old(&self) {
+        self.cache.borrow_mut().forget_old(self.reactor.now(), MAX_FORGOTTEN);
     }
 
     /// How many commands have no reply yet.

@@ -135,6 +135,9 @@ impl Server {
             log::info!("the neighbors may hold a location that we have lost: they shall tell again");
             self.connections.end_neighbors();
         }
+        if let Some(storing) = self.storing() {
+            storing.store().forget_old();
+        }
         // If our clock was ahead and has been set, the horizon must not keep new clients out for that long.
         self.locations.borrow_mut().hold_horizon(Stamp::from(self.time()));
         if self.locations.borrow().left_to_sweep() == 0 {

@@ -74,6 +74,24 @@ impl Cache {
         }
     }
 
+    /// Drops what is too old to be of use, of the first `most` entries in their order.
+    pub(super) fn forget_old(&mut self, now: Instant, most: usize) {
+        for _ in 0..most {
+            let Some((number, client)) = self.order.front() else { break };
+            let entry = self.entries.get(client).filter(|entry| entry.number == *number);
+            if entry.is_some_and(|entry| now.saturating_duration_since(entry.at) < KEPT_FOR) {
+                break;
+            }
+            let is_here = entry.is_some();
+            if let Some((_, client)) = self.order.pop_front().filter(|_| is_here) {
+                self.remove(&client);
+            }
+        }
+        if self.order.capacity() > 1024.max(4 * self.order.len()) {
+            self.order.shrink_to(2 * self.order.len());
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Cache::new(self.limit);
     }
@@ -118,6 +136,26 @@ mod tests {
         assert_eq!((cache.len(), line(&cache, b"c", now)), (2, None));
         cache.insert(b"e", stored(&"long".repeat(1000)), now);
         assert_eq!((cache.len(), cache.bytes), (0, 0), "what does not fit is not kept");
+    }
+
+    #[test]
+    fn what_is_too_old_goes_some_at_a_time_and_gives_its_room_back() {
+        let (begin, mut cache) = (Instant::now(), Cache::new(1 << 20));
+        let client = |number: u32| number.to_string().into_bytes();
+        for number in 0..2000 {
+            cache.insert(&client(number), stored("x"), begin);
+        }
+        cache.insert(b"new", stored("x"), begin + Duration::from_secs(1));
+        cache.insert(&client(0), stored("y"), begin + Duration::from_secs(1)); // Its name stands in the order twice.
+        let last = begin + KEPT_FOR - Duration::from_nanos(1);
+        cache.forget_old(last, 10_000);
+        assert_eq!((cache.len(), cache.order.len()), (2001, 2001), "only a name without an entry has gone");
+        cache.forget_old(begin + KEPT_FOR, 1000);
+        assert_eq!(cache.len(), 1001);
+        cache.forget_old(begin + KEPT_FOR, 10_000);
+        assert_eq!((cache.len(), cache.order.len()), (2, 2));
+        assert!(cache.order.capacity() <= 1024 && cache.bytes < 1000, "{} {}", cache.order.capacity(), cache.bytes);
+        assert!(cache.get(b"new", begin + KEPT_FOR).is_some() && cache.get(&client(0), begin + KEPT_FOR).is_some());
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn what_is_remembered_is_not_asked_for_again_until_it_changes_or_a_minute_is_ove
     harness.turn_until("the store tells of the change", || there.store().remembered == 0);
     assert!(there.whats_at(&harness, "kiwi").ends_with("1400794642"));
     harness.advance(Duration::from_secs(61));
+    harness.turn_until("what may not be shown any more is dropped", || there.store().remembered == 0);
     there.whats_at(&harness, "kiwi");
     assert_eq!(there.counted("looked_up"), 3);
     // Its own client says something, and asks in the same write: the answer is what it has said.
