@@ -237,7 +237,8 @@ fn invariants(film: &Film) -> Vec<Value> {
             (None, Invariant::Linked) => film.show.linked(),
             (None, _) => ("holds", String::new()),
         };
-        json!({ "name": invariant.to_string(), "state": state, "what": what })
+        let may_be_open = matches!(invariant, Invariant::Converges | Invariant::Linked);
+        json!({ "name": invariant.to_string(), "state": state, "what": what, "may_be_open": may_be_open })
     };
     SHOWN.iter().map(one).collect()
 }
@@ -281,7 +282,7 @@ impl Show {
         let quiet = self.world().now().saturating_sub(self.last_change());
         match works && quiet > self.converges_within() {
             true => ("broken", what),
-            false if works => ("open", format!("not yet: {what}")),
+            false if works => ("open", what),
             false => ("open", "something is broken: nobody can expect it".to_owned()),
         }
     }

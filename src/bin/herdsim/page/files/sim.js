@@ -315,13 +315,13 @@ function drawCounters(model) {
 const STATES = { holds: "holds", open: "not yet", broken: "broken" };
 
 function drawInvariants(invariants) {
-  keyed(id("invariants"), invariants, ({ name }) => name, ({ name }) =>
-    element("li", {}, element("b", {}, name), element("span"), element("small")), (item, { state, what }) => {
-    set(item, { "data-state": state });
-    const [, word, why] = item.children;
+  const make = () => element("li", {}, element("b"), element("span"), element("small"));
+  keyed(id("invariants"), invariants, ({ name }) => name, make, (item, invariant) => {
+    const { name, state, what, may_be_open: mayBeOpen } = invariant, [title, word, why] = item.children;
+    set(item, { "data-state": state, class: mayBeOpen ? "may-be-open" : null });
+    say(title, name);
     say(word, STATES[state]);
-    const text = state === "holds" ? "" : what.replace(/^not yet: /, "");
-    say(why, text);
-    set(why, { title: text || null });
+    say(why, what);
+    set(why, { title: what || null });
   });
 }
