@@ -206,7 +206,7 @@ impl Store {
         self.cache.borrow().len()
     }
 
-    /// Drops some of what it remembers and may not use any more. Somebody has to ask for it now and then.
+    /// Drops some entries that are too old to be used. The server calls this with each sweep.
     pub(crate) fn forget_old(&self) {
         self.cache.borrow_mut().forget_old(self.reactor.now(), MAX_FORGOTTEN);
     }

@@ -124,7 +124,7 @@ impl Server {
     }
 
     fn go_on_sweeping(&self) {
-        if self.mistaken.was_found(self.clock_offset(), HOUR.min(self.limits().forget / 8)) {
+        if self.mistaken.take_mistake(self.clock_offset(), HOUR.min(self.limits().forget / 8)) {
             log::warn!(
                 "our clock was set, and something seemed too old or too new before: the neighbors shall tell again"
             );
@@ -146,7 +146,7 @@ impl Server {
         self.sweep(MAX_SWEPT);
     }
 
-    /// How its clock stands beside the one that nobody sets.
+    /// The time of day now, with the time of the reactor's clock, which nobody can set.
     fn clock_offset(&self) -> ClockOffset {
         ClockOffset { time: self.time(), at: self.reactor.now() }
     }

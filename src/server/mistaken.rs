@@ -1,4 +1,4 @@
-//! [`Mistaken`]: what a server has done because its clock was wrong, as may turn out later.
+//! [`Mistaken`]: remembers that a server refused or forgot something because of its clock, until the clock proves wrong.
 //!
 //! By its clock, a server forgets what is old, takes nothing that is older still, and refuses what comes from the
 //! future. If somebody sets the clock, that may have been a mistake: the neighbors shall tell everything again.
@@ -9,7 +9,7 @@ use crate::decimal::Time;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// The time of day at a moment of the clock that nobody sets.
+/// The time of day, and the time of the reactor's clock at that moment. Nobody can set the reactor's clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClockOffset {
     pub(super) time: Time,
@@ -52,9 +52,9 @@ impl Mistaken {
         }
     }
 
-    /// Whether our clock was set meanwhile, by more than this, so that what was noted was a mistake. Then it is noted
-    /// no longer.
-    pub(super) fn was_found(&self, now: ClockOffset, by: Duration) -> bool {
+    /// Returns whether our clock was set meanwhile by more than `by`, so that what was noted was a mistake. Then forgets
+    /// what was noted.
+    pub(super) fn take_mistake(&self, now: ClockOffset, by: Duration) -> bool {
         let by = nanoseconds(by);
         let was_ahead = self.too_old.get().is_some_and(|before| now.moved(before) < -by);
         let was_behind = self.too_new.get().is_some_and(|before| now.moved(before) > by);

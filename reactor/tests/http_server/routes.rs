@@ -65,7 +65,7 @@ fn a_pattern_begins_with_a_slash() {
 #[test]
 fn a_file_is_sent_once_and_then_only_if_it_has_changed() {
     let etag = StaticFile::named("x.css", b"h1 {}").etag().to_owned();
-    let more = format!("ETag: {etag}\r\nCache-Control: no-cache\r\n");
+    let more = format!("ETag: {etag}\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n");
     let mut peer = serve(routes());
     let whole =
         format!("HTTP/1.1 200 OK\r\nContent-Type: text/css; charset=utf-8\r\n{more}Content-Length: 5\r\n\r\nh1 {{}}");

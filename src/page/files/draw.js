@@ -91,8 +91,7 @@ export function bytes(count) {
   return `${count.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
 
-// A server's colour, by its place in the herd. There are eight; after that they come again.
-// The colour of a server. Grey, if nobody can know any more how it is.
+// A server's colour, by its place in the herd. There are eight; after that they come again. Grey, if no events come.
 export function colour(model, name) {
   if (!model.isLive) return "c-none";
   const number = [...model.servers.keys()].indexOf(name);

@@ -129,15 +129,16 @@ impl<S: Service> Service for OriginCheck<S> {
             Some((status, why)) => Response::text(why).with_status(status).into_given(),
         };
         match given {
-            Given::Ready(result) => Given::Ready(result.map(not_guessed)),
-            Given::Pending(response) => Given::Pending(response.add_callback(|response| Ok(not_guessed(response)))),
+            Given::Ready(result) => Given::Ready(result.map(without_sniffing)),
+            Given::Pending(response) => {
+                Given::Pending(response.add_callback(|response| Ok(without_sniffing(response))))
+            }
         }
     }
 }
 
-/// The browser is to believe the content type.
-fn not_guessed(mut response: Response) -> Response {
-    response.add_checked("X-Content-Type-Options", "nosniff");
+fn without_sniffing(mut response: Response) -> Response {
+    response.forbid_sniffing();
     response
 }
 

@@ -149,6 +149,14 @@ impl Response {
         }
     }
 
+    /// Tells a browser to believe the content type, and not to guess another one from the bytes.
+    pub(super) fn forbid_sniffing(&mut self) {
+        const LINE: &[u8] = b"X-Content-Type-Options: nosniff\r\n";
+        if memchr::memmem::find(&self.headers, LINE).is_none() {
+            self.headers.extend_from_slice(LINE);
+        }
+    }
+
     /// Closes the connection after this response.
     pub fn and_close(self) -> Response {
         Response { closes: true, ..self }

@@ -69,6 +69,7 @@ impl Service for StaticFile {
         }
         response.add_checked("ETag", &self.etag);
         response.add_checked("Cache-Control", "no-cache");
+        response.forbid_sniffing();
         for (name, value) in &self.headers {
             response.add_checked(name, value);
         }
