@@ -1,4 +1,4 @@
-//! [`Mistaken`]: remembers that a server refused or forgot something because of its clock, until the clock proves wrong.
+//! [`Mistaken`]: remembers that a server refused or forgot something because of its clock, which may prove wrong.
 //!
 //! By its clock, a server forgets what is old, takes nothing that is older still, and refuses what comes from the
 //! future. If somebody sets the clock, that may have been a mistake: the neighbors shall tell everything again.
@@ -52,8 +52,8 @@ impl Mistaken {
         }
     }
 
-    /// Returns whether our clock was set meanwhile by more than `by`, so that what was noted was a mistake. Then forgets
-    /// what was noted.
+    /// Returns whether our clock was set meanwhile by more than `by`, so that what was noted was a mistake. If so,
+    /// forgets what was noted.
     pub(super) fn take_mistake(&self, now: ClockOffset, by: Duration) -> bool {
         let by = nanoseconds(by);
         let was_ahead = self.too_old.get().is_some_and(|before| now.moved(before) < -by);
