@@ -39,7 +39,7 @@ struct Output {
     /// `None` when nothing is written any more.
     file: Option<File>,
     path: PathBuf,
-    buffer: String,
+    buffer: Vec<u8>,
     /// Number of bytes that may still be written.
     left: u64,
     max_size: u64,
@@ -53,7 +53,7 @@ impl TraceFile {
     pub fn create(path: impl AsRef<Path>) -> io::Result<TraceFile> {
         let (path, left) = (path.as_ref().to_owned(), DEFAULT_MAX_FILE);
         let file = Some(File::create(&path)?);
-        let output = Arc::new(Mutex::new(Output { file, path, buffer: String::new(), left, max_size: left }));
+        let output = Arc::new(Mutex::new(Output { file, path, buffer: Vec::new(), left, max_size: left }));
         let weak = Arc::downgrade(&output);
         thread::Builder::new().name("trace".to_owned()).spawn(move || write_out_now_and_then(&weak))?;
         Ok(TraceFile { output })
@@ -90,12 +90,13 @@ impl Output {
         }
         let before = self.buffer.len();
         event.write_json(&mut self.buffer);
-        self.buffer.push('\n');
+        self.buffer.push(b'\n');
         let size = (self.buffer.len() - before) as u64;
         if size > self.left {
             self.buffer.truncate(before);
             let (seq, max) = (event.seq, self.max_size);
-            self.buffer.push_str(&format!("{{\"seq\":{seq},\"kind\":\"cut\",\"max_size\":{max}}}\n"));
+            let cut = format!("{{\"seq\":{seq},\"kind\":\"cut\",\"max_size\":{max}}}\n");
+            self.buffer.extend_from_slice(cut.as_bytes());
             self.write_out();
             self.file = None;
             return;
@@ -109,7 +110,7 @@ impl Output {
     fn write_out(&mut self) {
         if !self.buffer.is_empty()
             && let Some(file) = &mut self.file
-            && let Err(error) = file.write_all(self.buffer.as_bytes())
+            && let Err(error) = file.write_all(&self.buffer)
         {
             tell!(Warn, "reactor", "the trace {} cannot be written: {error}", self.path.display());
             self.file = None;

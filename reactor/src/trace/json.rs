@@ -5,7 +5,7 @@
 //! Next: `json_deferreds.rs`, the same for what Deferreds do.
 
 use super::{Bytes, Call, Callback, Event, Kind, Network, Outcome};
-use std::fmt::Write;
+use std::io::Write;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use std::time::Duration;
 pub const SCHEMA: u32 = 1;
 
 impl Event<'_> {
-    /// Appends the event as one line of JSON, without a line break.
-    pub fn write_json(&self, out: &mut String) {
+    /// Appends the event as one line of JSON in UTF-8, without a line break.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
         let mut line = Line { out };
-        line.out.push_str("{\"seq\":");
+        line.raw("{\"seq\":");
         line.digits(self.seq);
         line.number("ns", nanoseconds(self.time));
         line.number("turn", self.turn);
@@ -32,19 +32,20 @@ impl Event<'_> {
             line.number("in_step", step);
         }
         line.kind(&self.kind);
-        line.out.push('}');
+        line.raw("}");
     }
 
     /// The event as a line of JSON.
     pub fn to_json(&self) -> String {
-        let mut text = String::new();
+        let mut text = Vec::new();
         self.write_json(&mut text);
-        text
+        String::from_utf8(text).expect("it is made of texts")
     }
 }
 
 pub(super) struct Line<'a> {
-    out: &'a mut String,
+    /// Bytes, and not a `String`: that would look at each digit once more, whether it is UTF-8.
+    out: &'a mut Vec<u8>,
 }
 
 impl Line<'_> {
@@ -256,10 +257,10 @@ impl Line<'_> {
             Outcome::Done(count) => self.number("done", count as u64),
             Outcome::Failed { kind, code } => {
                 self.key("failed");
-                let _ = write!(self.out, "\"{kind:?}\""); // Writing to a String cannot fail.
+                self.formatted(format_args!("\"{kind:?}\""));
                 if let Some(code) = code {
                     self.key("code");
-                    let _ = write!(self.out, "{code}");
+                    self.formatted(format_args!("{code}"));
                 }
             }
         }
@@ -282,13 +283,13 @@ impl Line<'_> {
 
     pub(super) fn place_as(&mut self, key: &str, place: &'static Location<'static>) {
         self.key(key);
-        self.out.push('"');
-        self.escaped(place.file());
-        self.out.push(':');
+        self.raw("\"");
+        self.escaped(place.file().as_bytes(), is_plain);
+        self.raw(":");
         self.digits(u64::from(place.line()));
-        self.out.push(':');
+        self.raw(":");
         self.digits(u64::from(place.column()));
-        self.out.push('"');
+        self.raw("\"");
     }
 
     /// Bytes as text: each byte is the character of its number. So any JSON reader has the very bytes.
@@ -297,24 +298,15 @@ impl Line<'_> {
             return;
         }
         self.key("bytes");
-        self.out.push('"');
-        for &byte in bytes.shown {
-            match byte {
-                b'"' => self.out.push_str("\\\""),
-                b'\\' => self.out.push_str("\\\\"),
-                b'\n' => self.out.push_str("\\n"),
-                b'\r' => self.out.push_str("\\r"),
-                b' '..=b'~' => self.out.push(char::from(byte)),
-                other => self.escape(u32::from(other)),
-            }
-        }
-        self.out.push('"');
+        self.raw("\"");
+        self.escaped(bytes.shown, |byte| is_plain(byte) && byte <= b'~');
+        self.raw("\"");
     }
 
     fn key(&mut self, key: &str) {
-        self.out.push_str(",\"");
-        self.out.push_str(key);
-        self.out.push_str("\":");
+        self.raw(",\"");
+        self.raw(key);
+        self.raw("\":");
     }
 
     pub(super) fn number(&mut self, key: &str, number: u64) {
@@ -326,58 +318,89 @@ impl Line<'_> {
     pub(super) fn flag(&mut self, key: &str, flag: bool) {
         if flag {
             self.key(key);
-            self.out.push_str("true");
+            self.raw("true");
         }
     }
 
     /// A text that needs no escapes.
     pub(super) fn word(&mut self, key: &str, word: &str) {
         self.key(key);
-        self.out.push('"');
-        self.out.push_str(word);
-        self.out.push('"');
+        self.raw("\"");
+        self.raw(word);
+        self.raw("\"");
     }
 
     pub(super) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
-        self.out.push('"');
-        self.escaped(text);
-        self.out.push('"');
+        self.raw("\"");
+        self.escaped(text.as_bytes(), is_plain);
+        self.raw("\"");
     }
 
-    fn escaped(&mut self, text: &str) {
-        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-            return self.out.push_str(text);
+    #[inline]
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Bytes that are not plain become escapes.
+    fn escaped(&mut self, text: &[u8], is_plain: impl Fn(u8) -> bool) {
+        // Most texts are plain. A look at all bytes, whatever the first ones are, takes a few of them at a time.
+        if text.iter().fold(true, |plain, &byte| plain & is_plain(byte)) {
+            return self.out.extend_from_slice(text);
         }
-        for char in text.chars() {
-            match char {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\n' => self.out.push_str("\\n"),
-                control if control < ' ' => self.escape(u32::from(control)),
-                other => self.out.push(other),
+        let mut rest = text;
+        while let Some(end) = rest.iter().position(|&byte| !is_plain(byte)) {
+            self.out.extend_from_slice(&rest[..end]);
+            match rest[end] {
+                b'"' => self.raw("\\\""),
+                b'\\' => self.raw("\\\\"),
+                b'\n' => self.raw("\\n"),
+                b'\r' => self.raw("\\r"),
+                other => self.formatted(format_args!("\\u{other:04x}")),
             }
+            rest = &rest[end + 1..];
         }
+        self.out.extend_from_slice(rest);
     }
 
-    fn escape(&mut self, code: u32) {
-        let _ = write!(self.out, "\\u{code:04x}");
+    fn formatted(&mut self, text: std::fmt::Arguments<'_>) {
+        let _ = self.out.write_fmt(text); // Memory takes all.
     }
 
     fn digits(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
+        while number >= 100 {
+            at -= 2;
+            digits[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+            number /= 100;
         }
-        self.out.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
+        let [tens, ones] = PAIRS[number as usize];
+        at -= 1;
+        digits[at] = ones;
+        if number >= 10 {
+            at -= 1;
+            digits[at] = tens;
+        }
+        self.out.extend_from_slice(&digits[at..]);
     }
 }
+
+/// Whether JSON takes this byte of a text as it is.
+fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
+}
+
+/// The numbers below 100 with two digits each: a division by 100 is for two of them.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)

@@ -21,7 +21,7 @@ pub struct RingReader(Rc<RefCell<Lines>>);
 
 #[derive(Debug)]
 struct Lines {
-    lines: VecDeque<String>,
+    lines: VecDeque<Vec<u8>>,
     max: usize,
     dropped: u64,
 }
@@ -37,7 +37,7 @@ impl Ring {
 impl RingReader {
     /// A copy of the lines, the oldest first.
     pub fn lines(&self) -> Vec<String> {
-        self.0.borrow().lines.iter().cloned().collect()
+        self.0.borrow().lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
     /// Number of events that are no longer there.
@@ -54,7 +54,7 @@ impl Observer for Ring {
             lines.dropped += 1;
             lines.lines.pop_front().unwrap_or_default()
         } else {
-            String::new()
+            Vec::new()
         };
         line.clear();
         event.write_json(&mut line);

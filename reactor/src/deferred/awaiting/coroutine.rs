@@ -11,18 +11,19 @@
 //! what is awaited. So a coroutine is dropped when nothing can fire what it awaits; and if only its Deferred was
 //! dropped, it goes on as long as something can.
 //!
-//! Next: `waker.rs`, wakes that do not come from our Deferreds.
+//! Next: `told.rs`, coroutines that somebody hears of.
 
+use super::told::{begin_step, end_step};
 use super::waker::OwnWaker;
 use crate::deferred::chain::{
-    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Running, Tail, Trampoline,
-    WaitedFor, Waiter, WaitsOn, WakeTarget, deliver_from,
+    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter,
+    WaitsOn, WakeTarget, deliver_from,
 };
 use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
 use crate::trace::{self, DeferredEvent, DeferredKind};
-use crate::{Context, Failure, around};
+use crate::{Context, Failure};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -165,14 +166,13 @@ where
             self.waker.set(Some(own));
             let polled = {
                 let Some(_current) = Current::enter(self.clone()) else { return Poll::Pending };
-                let step = if around::may_have_trace() { self.begin_step() } else { None };
+                if self.out.trace().is_told() {
+                    begin_step::<T>(self.out.trace());
+                }
                 // The only call of the body: two calls would keep the compiler from inlining it.
                 let poll = || future.as_mut().poll(&mut task::Context::from_waker(&waker));
                 let polled = trampoline.call(|| self.context.run(poll), self.made);
-                match step {
-                    None => polled,
-                    Some(step) => end_step(step, polled),
-                }
+                if self.out.trace().is_told() { end_step(self.out.trace(), polled) } else { polled }
             };
             drop(waker);
             match polled {
@@ -187,15 +187,6 @@ where
             }
         }
         Poll::Pending // The last rest has left a note for a reactor.
-    }
-
-    /// Each run of the body, from one `await` to the next, is a step of a coroutine that somebody hears of. The step is
-    /// boxed, so that the other coroutines keep one word for it.
-    #[cold]
-    #[inline(never)]
-    fn begin_step(&self) -> Option<Box<Running>> {
-        let is_told = trace::is_on() && self.out.trace().number() != 0;
-        is_told.then(|| Box::new(Running::begin::<T>(self.out.trace(), trace::new_step(), None)))
     }
 
     /// Tells those who listen that the coroutine was cancelled; returns the failure with which it ends.
@@ -242,22 +233,6 @@ where
     }
 }
 
-/// What a run of the body has come to, or that it panicked.
-type Polled<T> = Result<Poll<Result<T, Failure>>, Failure>;
-
-/// A run of the body is over. If it panicked, the drop of the step tells so. Takes the result by value: a reference
-/// would cost every coroutine some instructions, since the result could not stay in registers.
-#[cold]
-#[inline(never)]
-fn end_step<T: 'static>(step: Box<Running>, polled: Polled<T>) -> Polled<T> {
-    match &polled {
-        Ok(Poll::Ready(result)) => step.end(Some(result)),
-        Ok(Poll::Pending) => step.end::<T>(None),
-        Err(_panicked) => drop(step),
-    }
-    polled
-}
-
 /// What follows when a coroutine has come to wait.
 enum AfterPoll {
     Waits,
@@ -272,7 +247,17 @@ impl<T: 'static, F: 'static> Plain for Task<T, F> {}
 impl<T: 'static, F> Drop for Task<T, F> {
     #[inline]
     fn drop(&mut self) {
-        if self.out.trace().is_told() && self.future.get_mut().is_some() {
+        if self.out.trace().is_told() {
+            self.tell_gone();
+        }
+    }
+}
+
+impl<T: 'static, F> Task<T, F> {
+    #[cold]
+    #[inline(never)]
+    fn tell_gone(&mut self) {
+        if self.future.get_mut().is_some() {
             self.out.trace().tell_gone();
         }
     }

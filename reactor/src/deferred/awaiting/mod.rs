@@ -1,7 +1,7 @@
 //! Deferreds and `async`: how code awaits a Deferred, and how an `async` block runs without a runtime.
 //!
 //! * `wait.rs`: what a Deferred holds while some code awaits it;
-//! * `coroutine.rs`: an `async` block as a node of a chain;
+//! * `coroutine.rs`: an `async` block as a node of a chain; `told.rs`: what a trace hears of it;
 //! * `waker.rs`: how anything else than our Deferreds wakes a coroutine, from any thread; `notes.rs`: what other
 //!   threads leave for it.
 //!
@@ -12,6 +12,7 @@
 
 mod coroutine;
 mod notes;
+mod told;
 mod wait;
 mod waker;
 
