@@ -24,6 +24,7 @@
 //! peer.
 
 mod patience;
+mod share;
 
 use crate::address_group::AddressGroup;
 use crate::config::Limits;
@@ -34,6 +35,9 @@ use log::Level;
 use patience::{Decision, Patience};
 use reactor::transport::KeepAlive;
 use reactor::{DelayedCall, LineTransport, Reactor};
+pub(crate) use share::MAX_LINES_AT_ONCE;
+use share::Share;
+pub use share::Turns;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,20 +55,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// third of what a short connection costs, and the machine probes nobody in the first minute anyway.
 const CLIENT_KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
-
-/// The maximum number of lines of one connection that are handled before the others have their turn: some hundred
-/// microseconds of work. With a quarter of it, a client that sends 64 commands at once costs twice as much for each,
-/// because they take four turns and four writes.
-pub(crate) const MAX_LINES_AT_ONCE: usize = 64;
-
-/// The maximum number of lines of all connections of one address, while others are connected too. Two hundred
-/// connections that send all they can would otherwise keep everybody waiting for fifteen milliseconds, in each turn of
-/// the loop. Each connection has at least one line.
-const LINES_OF_AN_ADDRESS: usize = 256;
-
-/// The maximum number of commands of all connections of one address that wait for a store, while others are connected
-/// too: the commands of others wait behind them. Each connection has at least one.
-const WAITING_OF_AN_ADDRESS: usize = 256;
 
 /// The maximum number of connections that one address may open within a second, while others are connected too.
 /// Connections wait in one queue until they are accepted: one address that opens them faster than they can be served
@@ -111,15 +101,6 @@ struct ConnectionId(u64);
 struct Group {
     ids: BTreeSet<ConnectionId>,
     share: Rc<Share>,
-}
-
-/// What each connection of an address may have at once.
-#[derive(Debug)]
-struct Share {
-    /// Lines in a turn of the loop.
-    lines: Cell<usize>,
-    /// Commands that wait for a store.
-    waiting: Cell<usize>,
 }
 
 /// A connection. Its protocol notes here what the next sweep looks at, and finds here what it must keep to.
@@ -216,7 +197,7 @@ impl Connections {
             share,
             patience: RefCell::new(Patience::new(now)),
         });
-        transport.set_max_lines_at_once(entry.share.lines.get());
+        transport.set_max_lines_at_once(entry.share.lines());
         if total == 1 {
             self.sweep_later();
         }
@@ -321,12 +302,17 @@ impl Registration {
         let entry = &self.entry;
         entry.lines.set(entry.lines.get() + 1);
         let is_neighbor = entry.is_neighbor.get();
-        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.share.lines.get() });
+        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.share.lines() });
     }
 
     /// How many commands of this connection may wait for a store.
     pub fn max_waiting(&self) -> usize {
-        if self.entry.is_neighbor.get() { MAX_OWED } else { self.entry.share.waiting.get() }
+        if self.entry.is_neighbor.get() { MAX_OWED } else { self.entry.share.waiting() }
+    }
+
+    /// How the commands of this connection take turns at a store.
+    pub fn turns(&self) -> Rc<Turns> {
+        self.entry.share.turns()
     }
 
     /// Notes that the peer is a neighbor.
@@ -457,29 +443,11 @@ impl Table {
         }
         let is_alone = self.groups.len() <= 1;
         if is_alone != (groups_before <= 1) {
-            self.groups.values().for_each(|group| group.divide(is_alone));
-        } else if let Some(group) = self.groups.get(&group) {
-            group.divide(is_alone);
+            self.groups.values().for_each(|Group { ids, share }| share.divide(ids.len(), is_alone));
+        } else if let Some(Group { ids, share }) = self.groups.get(&group) {
+            share.divide(ids.len(), is_alone);
         }
         share
-    }
-}
-
-impl Group {
-    /// Gives each connection its part of what the address may have at once.
-    fn divide(&self, is_alone: bool) {
-        let part = |of_address: usize, most: usize| match is_alone {
-            true => most,
-            false => (of_address / self.ids.len().max(1)).clamp(1, most),
-        };
-        self.share.lines.set(part(LINES_OF_AN_ADDRESS, MAX_LINES_AT_ONCE));
-        self.share.waiting.set(part(WAITING_OF_AN_ADDRESS, MAX_OWED));
-    }
-}
-
-impl Default for Share {
-    fn default() -> Share {
-        Share { lines: Cell::new(MAX_LINES_AT_ONCE), waiting: Cell::new(MAX_OWED) }
     }
 }
 

@@ -155,8 +155,8 @@ impl HerdProtocol {
         let at = At { server: self.server.name().as_bytes(), difference: difference.as_bytes(), iamat: *iamat };
         let mut reply = self.server.take_scratch();
         at.write_to(&mut reply);
-        if let Some(storing) = self.server.storing() {
-            self.iamat_with_store(storing, line, &at, reply, now);
+        if self.server.storing().is_some() {
+            self.iamat_with_store(line, &at, reply, now);
             return Ok(());
         }
         // First, because it decides whether the client gets a reply. That does not make the ATs leave first: they are

@@ -1,6 +1,6 @@
 //! [`Patience`]: how long a server waits for one peer. Times and counts in, a verdict out.
 //!
-//! Next: [`protocol.rs`](mod@crate::protocol), one connection to a server.
+//! Next: [`connections/share.rs`](../../../src/proxyherd/connections/share.rs.html), what one address may have at once.
 
 use std::time::{Duration, Instant};
 

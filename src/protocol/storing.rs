@@ -4,16 +4,18 @@
 //! Next: `refusal.rs`, why a command is refused.
 
 use super::{HerdProtocol, Refusal};
+use crate::connections::{Registration, Turns};
 use crate::decimal::Time;
 use crate::message::{At, WhatsAt};
 use crate::replies::{Replies, Ticket};
 use crate::server::Storing;
 use reactor::Deferred;
+use std::rc::Rc;
 
 impl HerdProtocol {
     /// The IAMAT in `said` is answered with this AT when the store has it.
-    pub(super) fn iamat_with_store(&self, storing: &Storing, said: &[u8], at: &At<'_>, mut reply: Vec<u8>, now: Time) {
-        let offered = self.server.offer_iamat(storing, at, &reply, now, self.asker());
+    pub(super) fn iamat_with_store(&self, said: &[u8], at: &At<'_>, mut reply: Vec<u8>, now: Time) {
+        let offered = self.server.offer_iamat(&self.turns(), at, &reply, now, self.asker());
         let server = self.server.clone();
         let done = offered.add_callback(move |taken| {
             taken.map_err(Refusal::NotTaken)?;
@@ -27,7 +29,7 @@ impl HerdProtocol {
 
     /// The WHATSAT in `said` is answered when the store has said where the client is.
     pub(super) fn whats_at_with_store(&self, storing: &Storing, said: &[u8], asked: &WhatsAt<'_>) {
-        let answered = self.server.whats_at_with_store(storing, asked, self.asker());
+        let answered = self.server.whats_at_with_store(storing, &self.turns(), asked, self.asker());
         let (server, registration) = (self.server.clone(), self.registration.clone());
         let done = answered.add_callback(move |answer| {
             let reply = answer.ok_or(Refusal::UnknownClient)?;
@@ -42,13 +44,18 @@ impl HerdProtocol {
 
     /// The FORGET in `said` is answered when the store has said whether it knows the client.
     pub(super) fn forget_with_store(&self, storing: &Storing, said: &[u8], client: &[u8]) {
-        let forgotten = self.server.forget_with_store(storing, client);
+        let forgotten = self.server.forget_with_store(storing, &self.turns(), client);
         let done = forgotten.add_callback(|line| {
             let mut line = line.map_err(Refusal::NotTaken)?;
             line.push(b'\n');
             Ok(line)
         });
         self.answer(said, Replies::reserve_short, done, |_, _, done| done.detach());
+    }
+
+    /// How the commands of this connection take turns at the store.
+    fn turns(&self) -> Rc<Turns> {
+        self.registration.as_ref().map(Registration::turns).unwrap_or_default()
     }
 
     /// Reserves a reply, and fills it with what comes of a command; `keep` keeps the work until then.

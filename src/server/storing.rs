@@ -16,6 +16,7 @@ use super::owing::{MAX_FROM_NEIGHBORS, Storing};
 use super::{NotTaken, Server};
 use crate::address_group::AddressGroup;
 use crate::config::OnLoss;
+use crate::connections::Turns;
 use crate::decimal::Time;
 use crate::locations::{Change, ClientId, Forgotten, Known, NeighborId, Place, Stamp, Version, newness};
 use crate::message::{self, At, Command, Forgot, Location, WhatsAt};
@@ -50,25 +51,23 @@ impl Server {
 
     // ---- What is said.
 
-    /// Offers what a client at `from` said, as an AT, to the store; `line` is the same AT as a line, `now` what
-    /// [`time`](Server::time) has returned. Fires when the client may have its reply, or with the reason why it must
-    /// not. It does not fail.
+    /// Offers what a client at `from` said, as an AT, to the store, when it is the client's turn; `line` is the same AT
+    /// as a line, `now` what [`time`](Server::time) has returned. Fires when the client may have its reply, or with the
+    /// reason why it must not. It does not fail.
     pub fn offer_iamat(
         self: &Rc<Self>,
-        storing: &Storing,
+        turns: &Turns,
         at: &At<'_>,
         line: &[u8],
         now: Time,
         from: AddressGroup,
     ) -> Deferred<Result<(), NotTaken>> {
-        let heard = Stamp::from(now);
-        let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line };
+        self.watch.offered(at, line);
         let (limits, now_here) = (self.limits(), self.reactor.now());
         let may_be_new = self.forgetting.newcomers.borrow().has_room(from, Share::of(&limits), now_here);
-        let offer = Offer { version, location: Some(at.iamat.location), forget: limits.forget, may_be_new };
-        self.watch.offered(at, line);
+        let (server, said) = (self.clone(), line.to_vec());
+        let offered = self.in_turn(turns, move || server.offer_to_store(&said, may_be_new));
         let (server, line) = (self.clone(), line.to_vec());
-        let offered = storing.store.offer(&offer);
         offered.add_both(move |offered| Ok(server.iamat_offered(offered, &line, now, from)))
     }
 
@@ -145,7 +144,7 @@ impl Server {
             return or_else(self, &line);
         }
         storing.from_neighbors.set(storing.from_neighbors.get() + 1);
-        let offered = self.offer_to_store(storing, &line);
+        let offered = self.offer_to_store(&line, true);
         let server = self.clone();
         offered
             .add_both(move |offered| {
@@ -166,12 +165,18 @@ impl Server {
         }
     }
 
-    /// Offers a version that a server has heard.
-    fn offer_to_store(&self, storing: &Storing, line: &[u8]) -> Deferred<Offered> {
-        let Some((version, location)) = version_of(line) else {
-            return deferred::fail(Failure::msg("it is neither an AT nor a FORGOT"));
+    /// Has the store do `work` when it is the turn of the address that asks.
+    fn in_turn<T: 'static>(&self, turns: &Turns, work: impl FnOnce() -> Deferred<T> + 'static) -> Deferred<T> {
+        let timeout = self.storing.as_ref().map_or(Duration::ZERO, |storing| storing.store.config().timeout);
+        turns.run(&self.reactor, timeout, work)
+    }
+
+    /// Offers a version that a server has heard. Unless its client `may_be_new`, the store must know the client.
+    fn offer_to_store(&self, line: &[u8], may_be_new: bool) -> Deferred<Offered> {
+        let (Some(storing), Some((version, location))) = (&self.storing, version_of(line)) else {
+            return deferred::fail(Failure::msg("it is neither an AT nor a FORGOT, or there is no store"));
         };
-        storing.store.offer(&Offer { version, location, forget: self.limits().forget, may_be_new: true })
+        storing.store.offer(&Offer { version, location, forget: self.limits().forget, may_be_new })
     }
 
     /// What was heard before this has expired in the store.
@@ -235,7 +240,7 @@ impl Server {
             let Some((place, line)) = found else { continue };
             storing.again.set(storing.again.get() + 1);
             let this = self.this.clone();
-            self.offer_to_store(storing, &line)
+            self.offer_to_store(&line, true)
                 .add_both(move |offered| {
                     if let Some(server) = this.upgrade() {
                         server.offered_again(place, offered.is_ok());
@@ -267,9 +272,10 @@ impl Server {
 
     /// What is known of a client, here or in the store: the newer one. Does not fail: what the store does not say
     /// counts as nothing.
-    fn look_up(self: &Rc<Self>, storing: &Storing, client: &[u8]) -> Deferred<Option<Stored>> {
+    fn look_up(self: &Rc<Self>, storing: &Storing, turns: &Turns, client: &[u8]) -> Deferred<Option<Stored>> {
+        let (store, asked) = (storing.store.clone(), client.to_vec());
         let (server, client) = (self.clone(), client.to_vec());
-        storing.store.look_up(&client).add_both(move |found| {
+        self.in_turn(turns, move || store.look_up(&asked)).add_both(move |found| {
             if let Ok(stored) = &found {
                 server.watch.looked_up(&client, stored.as_ref().map(|stored| &stored.line[..]));
             }
@@ -284,12 +290,13 @@ impl Server {
     pub fn whats_at_with_store(
         self: &Rc<Self>,
         storing: &Storing,
+        turns: &Turns,
         asked: &WhatsAt<'_>,
         from: AddressGroup,
     ) -> Deferred<Option<Vec<u8>>> {
         let server = self.clone();
         let (client, radius, bound) = (asked.client.to_vec(), asked.radius.to_vec(), asked.bound);
-        self.look_up(storing, asked.client).add_callback(move |found| {
+        self.look_up(storing, turns, asked.client).add_callback(move |found| {
             let asked = WhatsAt { client: &client, radius: &radius, bound };
             match found.and_then(|stored| server.answer(stored.line, &asked, from)) {
                 Some(answer) => answer.add_callback(|reply| Ok(Some(reply))),
@@ -300,9 +307,14 @@ impl Server {
 
     /// As [`forget`](Server::forget), where the store may know the client. It goes into the table, from there to the
     /// store, and to the neighbors. Does not fail.
-    pub fn forget_with_store(self: &Rc<Self>, storing: &Storing, client: &[u8]) -> Deferred<Result<Vec<u8>, NotTaken>> {
+    pub fn forget_with_store(
+        self: &Rc<Self>,
+        storing: &Storing,
+        turns: &Turns,
+        client: &[u8],
+    ) -> Deferred<Result<Vec<u8>, NotTaken>> {
         let (server, client) = (self.clone(), client.to_vec());
-        self.look_up(storing, &client).add_callback(move |found| {
+        self.look_up(storing, turns, &client).add_callback(move |found| {
             let found = found.filter(Stored::has_location);
             let forgotten = found.ok_or(NotTaken::Unknown);
             let forgotten = forgotten.and_then(|found| server.forget_known(&client, found.time, found.heard));

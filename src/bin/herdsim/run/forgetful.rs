@@ -8,6 +8,7 @@ use crate::clients::{Ending, Say, Visit};
 use crate::herd::Herd;
 use crate::run::Scenario;
 use proxyherd::config::Limits;
+use proxyherd::connections::Turns;
 use reactor::Reactor;
 use reactor::sim::Random;
 use std::ops::Range;
@@ -111,7 +112,9 @@ impl Forgets {
                     let Some(server) = member.server() else { return };
                     // It may not know the client.
                     match server.storing() {
-                        Some(storing) => server.forget_with_store(storing, &client).add_both(|_| ()).detach(),
+                        Some(storing) => {
+                            server.forget_with_store(storing, &Turns::default(), &client).add_both(|_| ()).detach()
+                        }
                         None => drop(server.forget(&client)),
                     }
                 };

@@ -1,0 +1,187 @@
+//! [`Share`]: what the connections of one address may have at once, while others are connected too.
+//!
+//! Each connection has its part of the address's lines and commands, so that a connection that sends all it can leaves
+//! something to the others. A store works on fewer commands of an address than its connections may have: the others
+//! wait here, first come, first served.
+//!
+//! Next: [`protocol.rs`](mod@crate::protocol), one connection to a server.
+
+use crate::replies::MAX_OWED;
+use reactor::deferred::DeferredSemaphore;
+use reactor::{Deferred, Reactor};
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The maximum number of lines of one connection that are handled before the others have their turn: some hundred
+/// microseconds of work. With a quarter of it, a client that sends 64 commands at once costs twice as much for each,
+/// because they take four turns and four writes.
+pub(crate) const MAX_LINES_AT_ONCE: usize = 64;
+
+/// The maximum number of lines of all connections of one address, while others are connected too. Two hundred
+/// connections that send all they can would otherwise keep everybody waiting for fifteen milliseconds, in each turn of
+/// the loop. Each connection has at least one line.
+const LINES_OF_AN_ADDRESS: usize = 256;
+
+/// The maximum number of commands of all connections of one address that wait for a store, while others are connected
+/// too. Each connection has at least one.
+const WAITING_OF_AN_ADDRESS: usize = 256;
+
+/// The maximum number of those that the store works on. It answers one after the other, so the commands of everybody
+/// else wait behind them: some milliseconds. It is enough to keep a store busy.
+const AT_STORE_OF_AN_ADDRESS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
+
+/// What each connection of an address may have at once.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// Lines in a turn of the loop.
+    lines: Cell<usize>,
+    /// Commands that wait for a store.
+    waiting: Cell<usize>,
+    turns: Rc<Turns>,
+}
+
+/// How the commands of an address take turns at a store.
+#[derive(Debug)]
+pub struct Turns {
+    /// Whether nobody is connected from elsewhere.
+    is_alone: Cell<bool>,
+    at_store: DeferredSemaphore,
+}
+
+impl Share {
+    /// Gives each of so many connections its part. An address that is alone need not share.
+    pub(super) fn divide(&self, connections: usize, is_alone: bool) {
+        let part = |of_address: usize, most: usize| match is_alone {
+            true => most,
+            false => (of_address / connections.max(1)).clamp(1, most),
+        };
+        self.lines.set(part(LINES_OF_AN_ADDRESS, MAX_LINES_AT_ONCE));
+        self.waiting.set(part(WAITING_OF_AN_ADDRESS, MAX_OWED));
+        self.turns.is_alone.set(is_alone);
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.lines.get()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+
+    pub(super) fn turns(&self) -> Rc<Turns> {
+        self.turns.clone()
+    }
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { lines: Cell::new(MAX_LINES_AT_ONCE), waiting: Cell::new(MAX_OWED), turns: Rc::default() }
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { is_alone: Cell::new(true), at_store: DeferredSemaphore::new(AT_STORE_OF_AN_ADDRESS) }
+    }
+}
+
+impl Turns {
+    /// Has a store do `work` when it is this address's turn: now, if nobody else is connected. Fails if this, with the
+    /// wait for the turn, takes longer than `timeout`.
+    pub fn run<T: 'static>(
+        &self,
+        clock: &Reactor,
+        timeout: Duration,
+        work: impl FnOnce() -> Deferred<T> + 'static,
+    ) -> Deferred<T> {
+        // Not past those that wait: they came when somebody else was connected.
+        if self.is_alone.get() && self.at_store.waiting_count() == 0 {
+            return work();
+        }
+        let has_to_wait = self.at_store.free_tokens() == 0;
+        let done = self.at_store.run(work);
+        if has_to_wait { done.add_timeout(timeout, clock) } else { done }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor::Firer;
+    use std::cell::RefCell;
+
+    const TIMEOUT: Duration = Duration::from_secs(3600);
+
+    /// Works that end when they are told to.
+    #[derive(Default)]
+    struct Works {
+        under_way: Rc<RefCell<Vec<Firer<()>>>>,
+        done: RefCell<Vec<Deferred<()>>>,
+    }
+
+    impl Works {
+        fn begin(&self, share: &Share, reactor: &Reactor, count: usize) {
+            for _ in 0..count {
+                let under_way = self.under_way.clone();
+                let work = move || {
+                    let (done, firer) = Deferred::new();
+                    under_way.borrow_mut().push(firer);
+                    done
+                };
+                self.done.borrow_mut().push(share.turns().run(reactor, TIMEOUT, work));
+            }
+        }
+
+        fn end_one(&self) {
+            let first = self.under_way.borrow_mut().remove(0);
+            first.callback(()).unwrap();
+        }
+
+        fn under_way(&self) -> usize {
+            self.under_way.borrow().len()
+        }
+    }
+
+    #[test]
+    fn a_store_works_on_some_commands_of_an_address_and_the_others_wait() {
+        let (share, works, reactor) = (Share::default(), Works::default(), Reactor::new().unwrap());
+        share.divide(200, false);
+        works.begin(&share, &reactor, 100);
+        assert_eq!(works.under_way(), AT_STORE_OF_AN_ADDRESS.get());
+        works.end_one();
+        assert_eq!(works.under_way(), AT_STORE_OF_AN_ADDRESS.get(), "the next one has begun");
+        (0..99).for_each(|_| works.end_one());
+        assert!(works.done.borrow().iter().all(Deferred::has_fired));
+    }
+
+    #[test]
+    fn an_address_that_is_alone_waits_for_nobody_but_its_own_earlier_commands() {
+        let (share, works, reactor) = (Share::default(), Works::default(), Reactor::new().unwrap());
+        works.begin(&share, &reactor, 100);
+        assert_eq!(works.under_way(), 100);
+        share.divide(1, false);
+        works.begin(&share, &reactor, 65);
+        assert_eq!(works.under_way(), 164);
+        share.divide(1, true);
+        works.begin(&share, &reactor, 1);
+        assert_eq!(works.under_way(), 164, "one waits already");
+        (0..102).for_each(|_| works.end_one());
+        assert_eq!(works.under_way(), 64, "both have begun");
+    }
+
+    #[test]
+    fn the_wait_for_a_turn_is_a_part_of_the_timeout() {
+        let (share, reactor) = (Share::default(), Reactor::new().unwrap());
+        share.divide(2, false);
+        let works = Works::default();
+        works.begin(&share, &reactor, AT_STORE_OF_AN_ADDRESS.get());
+        let late = share.turns().run(&reactor, Duration::ZERO, || -> Deferred<()> { unreachable!("it gave up") });
+        let failed = late.add_errback(|failure| {
+            assert!(failure.check::<reactor::error::TimeoutError>().is_some(), "{failure}");
+            Ok(())
+        });
+        reactor.run_until(failed).unwrap();
+    }
+}
