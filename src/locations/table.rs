@@ -12,8 +12,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// The number of shards is two to this power.
 const SHARD_BITS: u32 = 10;
 
-/// The number of entries in a chunk.
-const CHUNK: usize = 1024;
+/// The number of entries in a chunk. With them, a chunk is so large that an allocator keeps it apart from everything
+/// else, and gives it back to the system when it is empty. Chunks of a hundred kilobytes shared four megabytes with a
+/// table of rustls that is never freed.
+const CHUNK: usize = 8192;
 
 /// The minimum number of slots of a shard that has any.
 const MIN_SLOTS: usize = 8;
@@ -80,7 +82,10 @@ impl Index {
         let shard = &mut self.shards[shard(hash)];
         shard.take(slot(hash, number));
         shard.len -= 1;
-        if shard.slots.len() > MIN_SLOTS && shard.len < shard.slots.len() / 8 {
+        if shard.len == 0 {
+            // A thousand small pieces, here and there, would keep the memory around them from the system.
+            shard.slots = Vec::new();
+        } else if shard.slots.len() > MIN_SLOTS && shard.len < shard.slots.len() / 8 {
             shard.resize(shard.slots.len() / 4);
         }
     }

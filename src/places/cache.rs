@@ -14,8 +14,10 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The maximum number of bytes of all answers together, with their questions. At the limit the oldest go.
-const MAX_BYTES: usize = 4 << 20;
+/// The maximum number of bytes of all answers together, with their questions: some hundred answers. At the limit the
+/// oldest go. A crowd that asks for ever new places leaves it full, for as long as answers are kept. So it must be a
+/// small part of what a small server takes.
+const MAX_BYTES: usize = 1 << 20;
 
 /// The maximum length of an answer that is kept: one must not push all others out.
 const MAX_ANSWER: usize = 256 * 1024;
