@@ -18,11 +18,16 @@ export class WorldMap {
     this.grid = shape("path", { class: "grid", d: grid() });
     this.around = shape("g", { class: "around" });
     this.dots = shape("g", { class: "dots" });
-    this.fresh = shape("g", { class: "fresh", "aria-hidden": "true" });
     this.chosen = shape("g", { class: "chosen" });
     this.pin = shape("path", { class: "pin" });
     this.labels = shape("g", { class: "labels" });
-    svg.append(this.grid, this.coast, this.around, this.dots, this.fresh, this.chosen, this.pin, this.labels);
+    svg.append(this.around, this.dots, this.chosen, this.pin, this.labels);
+    // What never changes lies below, and what always moves lies above, each in a picture of its own: a browser then need
+    // not draw all coasts anew when a client moves, and not at each frame of a ring.
+    this.ground = shape("svg", { class: "ground", "aria-hidden": "true" }, this.grid, this.coast);
+    this.fresh = element("div", { class: "fresh", "aria-hidden": "true" });
+    svg.before(this.ground);
+    svg.after(this.fresh);
     this.view = { ...WORLD };
     this.choose = chosen;
     this.point = pointed;
@@ -144,17 +149,18 @@ export class WorldMap {
 
   show() {
     const { x, y, width, height } = this.seen();
-    set(this.svg, { viewBox: `${x} ${y} ${width} ${height}` });
+    for (const svg of [this.ground, this.svg]) set(svg, { viewBox: `${x} ${y} ${width} ${height}` });
     this.place();
     this.showScale?.();
   }
 
   // What keeps its size on the screen is placed again when the view changes.
   place() {
-    const unit = this.unit();
+    const unit = this.unit(), seen = this.seen();
     const scale = (node, { x, y }) => set(node, { transform: `translate(${x} ${y}) scale(${unit})` });
-    for (const node of [...this.chosen.children, ...this.labels.children, ...this.fresh.children]) {
-      if (node.place) scale(node, node.place);
+    for (const node of [...this.chosen.children, ...this.labels.children]) if (node.place) scale(node, node.place);
+    for (const { place, style } of this.fresh.children) {
+      [style.left, style.top] = [(place.x - seen.x) / unit, (place.y - seen.y) / unit].map((far) => `${far.toFixed(1)}px`);
     }
     if (this.pinned) set(this.pin, { d: "M0 0L-6 -15A6.5 6.5 0 1 1 6 -15z" });
     if (this.pinned) scale(this.pin, this.pinned);
@@ -203,7 +209,7 @@ export class WorldMap {
       last.push(all[at]);
     }
     keyed(this.fresh, last, ({ client, time }) => `${client} ${time}`,
-      () => shape("g", {}, shape("circle", { r: 7, class: "ring" })), (node, { latitude, longitude }) => {
+      () => element("i", { class: "ring" }), (node, { latitude, longitude }) => {
         node.place = project(latitude, longitude);
       });
   }
