@@ -219,9 +219,9 @@ impl Server {
     pub fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
-            closing.links().iter().for_each(|link| link.close());
             closing.stop_sweeping();
-            closing.stop_storing();
+            let stopped = closing.stop_storing();
+            stopped.add_both(move |_| closing.links().iter().for_each(|link| link.close()))
         });
         self.begin_sweeping();
         self.begin_storing();

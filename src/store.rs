@@ -10,6 +10,8 @@
 //!
 //! This module knows what a store is, and not what a server does with it: that is `server/storing.rs`.
 //!
+//! Circle: this file and `store/` are one store. What it loses has a file of its own.
+//!
 //! Next: [`store/contract.rs`](../../src/proxyherd/store/contract.rs.html), what is said.
 
 mod cache;
@@ -17,6 +19,7 @@ mod confirming;
 pub mod contract;
 mod health;
 mod library;
+mod losing;
 mod nodes;
 mod under_way;
 
@@ -30,9 +33,10 @@ use confirming::Confirming;
 use health::Health;
 use library::Found;
 use nodes::Nodes;
-use reactor::resp::{Command, Invalidation, ServerError, Value};
-use reactor::{CancelledError, Deferred, DelayedCall, Failure, Reactor, deferred};
+use reactor::resp::{Invalidation, Value};
+use reactor::{Deferred, DelayedCall, Failure, Reactor, deferred};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -106,10 +110,16 @@ pub struct Store {
     offers: Cell<usize>,
     counters: StoreCounters,
     is_running: Cell<bool>,
-    /// Whether the functions are being looked at.
+    /// Whether the functions are being looked at, and whether they were all there once.
     is_checking: Cell<bool>,
-    /// How many probes have no answer yet.
+    had_functions: Cell<bool>,
+    /// How many probes have no answer yet, and which bucket was probed last.
     probes: Cell<usize>,
+    probed_last: Cell<u16>,
+    /// The buckets that are lost only because replicas are missing: they can be read.
+    unconfirmed: RefCell<BTreeSet<u16>>,
+    /// A server that was named alone has only a part of the keys.
+    is_part: Cell<bool>,
     next_check: RefCell<Option<DelayedCall>>,
     next_probe: RefCell<Option<DelayedCall>>,
     on_regained: RefCell<Option<Rc<dyn Fn()>>>,
@@ -134,7 +144,10 @@ impl Store {
                     changed.borrow_mut().clear();
                     asked.borrow_mut().everything_changed();
                     // A server that was started again may have lost its functions.
-                    lost.upgrade().into_iter().for_each(|store| store.check_within(Duration::ZERO));
+                    lost.upgrade().into_iter().for_each(|store| {
+                        store.is_part.set(false);
+                        store.check_within(Duration::ZERO);
+                    });
                 }
             };
             let nodes = Rc::new(Nodes::new(reactor, config, access, name, on_invalidation));
@@ -154,7 +167,11 @@ impl Store {
                 counters: StoreCounters::default(),
                 is_running: Cell::new(false),
                 is_checking: Cell::new(false),
+                had_functions: Cell::new(false),
                 probes: Cell::new(0),
+                probed_last: Cell::new(0),
+                unconfirmed: RefCell::default(),
+                is_part: Cell::new(false),
                 next_check: RefCell::default(),
                 next_probe: RefCell::default(),
                 on_regained: RefCell::default(),
@@ -171,14 +188,14 @@ impl Store {
         self.check_within(Duration::ZERO);
     }
 
-    /// Closes the connections for good.
-    pub fn stop(&self) {
+    /// Closes the connections for good. Fires when they are gone; all that waited has failed then.
+    pub fn stop(&self) -> Deferred<()> {
         self.is_running.set(false);
         for call in [self.next_check.take(), self.next_probe.take()].into_iter().flatten() {
             call.cancel();
         }
         self.on_regained.take();
-        self.nodes.stop();
+        self.nodes.stop()
     }
 
     /// Whether it has begun, and has not been stopped.
@@ -294,7 +311,7 @@ impl Store {
             return deferred::succeed(Some(stored.clone()));
         }
         let bucket = self.bucket_of(client);
-        if self.has_lost(bucket) {
+        if self.has_lost(bucket) && (self.health.is_barred() || !self.unconfirmed.borrow().contains(&bucket)) {
             self.counters.not_answered.add();
             return deferred::fail(StoreError::Lost);
         }
@@ -351,24 +368,6 @@ impl Store {
         StoreError::Nonsense(what).into()
     }
 
-    /// What follows from a failure for the bucket.
-    fn judge(&self, bucket: u16, failure: &Failure) {
-        if failure.check::<CancelledError>().is_some() || !self.is_running.get() {
-            return;
-        }
-        // Errors about one key are nothing that others must suffer from.
-        let code = failure.check::<ServerError>().map_or("", ServerError::code);
-        if failure.check::<StoreError>().is_some() || matches!(code, "WRONGTYPE" | "NOTOURS") {
-            self.counters.nonsense.add();
-            return log::warn!("a reply of the store is not believed: {}", failure.value());
-        }
-        if library::is_missing(failure) {
-            self.check_within(Duration::ZERO);
-        }
-        self.health.lose(bucket, &library::in_short(failure), self.reactor.now());
-        self.probe_later();
-    }
-
     // ---- Is it there, and is it ours?
 
     fn check_within(&self, delay: Duration) {
@@ -391,10 +390,10 @@ impl Store {
         if self.is_checking.replace(true) {
             return;
         }
-        let (nodes, buckets) = (self.nodes.clone(), self.config.buckets);
+        let (nodes, buckets, had_them) = (self.nodes.clone(), self.config.buckets, self.had_functions.get());
         let this = self.this.clone();
-        let checked =
-            self.nodes.when_connected().add_callback(move |()| Deferred::from_future(library::check(nodes, buckets)));
+        let connected = self.nodes.when_connected();
+        let checked = connected.add_callback(move |()| Deferred::from_future(library::check(nodes, buckets, had_them)));
         checked
             .add_both(move |found| {
                 let Some(store) = this.upgrade() else { return };
@@ -410,7 +409,9 @@ impl Store {
         }
         let now = self.reactor.now();
         let again = match found {
+            Found::Good if self.is_part.get() => PROBE_EVERY,
             Found::Good => {
+                self.had_functions.set(true);
                 self.health.bar(None, now);
                 self.probe();
                 self.regained();
@@ -426,51 +427,6 @@ impl Store {
             }
         };
         self.check_within(again);
-    }
-
-    // ---- Is what was lost there again?
-
-    fn probe_later(&self) {
-        if self.next_probe.borrow().as_ref().is_some_and(DelayedCall::active) || !self.is_running.get() {
-            return;
-        }
-        let this = self.this.clone();
-        let call = self.reactor.call_later(PROBE_EVERY, move || {
-            if let Some(store) = this.upgrade() {
-                store.probe();
-            }
-        });
-        self.next_probe.replace(Some(call));
-    }
-
-    /// Writes into each bucket that is lost.
-    fn probe(&self) {
-        if self.probes.get() == 0 && !self.health.is_barred() {
-            for bucket in self.health.lost() {
-                self.probes.set(self.probes.get() + 1);
-                let this = self.this.clone();
-                let probed = self.send_probe(contract::probe(bucket));
-                probed
-                    .add_both(move |reply| {
-                        let Some(store) = this.upgrade() else { return };
-                        store.probes.set(store.probes.get() - 1);
-                        if reply.is_ok() && store.health.regain(bucket, store.reactor.now()) {
-                            store.regained();
-                        }
-                    })
-                    .detach();
-            }
-        }
-        if self.lost_count() > 0 {
-            self.probe_later();
-        }
-    }
-
-    fn send_probe(&self, command: Command<'static>) -> Deferred<Value> {
-        match &self.confirming {
-            Some(confirming) => confirming.send_alone(command),
-            None => self.nodes.command(command),
-        }
     }
 
     fn regained(&self) {

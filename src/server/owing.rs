@@ -6,7 +6,7 @@ use crate::config::{Limits, OnLoss};
 use crate::counters::Counter;
 use crate::locations::{ClientId, Forgotten};
 use crate::store::Store;
-use reactor::{DelayedCall, Transport};
+use reactor::{Deferred, DelayedCall, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -135,11 +135,11 @@ impl Storing {
         }
     }
 
-    pub(super) fn stop(&self) {
+    pub(super) fn stop(&self) -> Deferred<()> {
         if let Some(call) = self.next_call.take() {
             call.cancel();
         }
-        self.store.stop();
+        self.store.stop()
     }
 }
 

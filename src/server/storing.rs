@@ -43,10 +43,10 @@ impl Server {
         }
     }
 
-    pub(super) fn stop_storing(&self) {
-        if let Some(storing) = &self.storing {
-            storing.stop();
-        }
+    /// Fires when nothing waits for the store any more: what it has not taken is in the table, and on its way to the
+    /// neighbors.
+    pub(super) fn stop_storing(&self) -> Deferred<()> {
+        self.storing.as_ref().map_or_else(|| deferred::succeed(()), Storing::stop)
     }
 
     // ---- What is said.

@@ -8,6 +8,10 @@
 //! `WAIT` answers for all writes before it on its connection, so it stands in one batch with them: after a connection
 //! that was lost, it would confirm what never happened.
 //!
+//! While a `WAIT` waits, the server carries out nothing else of its connection. With all replicas there, that is the
+//! time to a replica and back. But when one is missing, each `WAIT` takes its whole time, and everything behind it is
+//! late. So after the first one that is not confirmed, all buckets of that server count as lost, and only a probe waits.
+//!
 //! Next: [`server.rs`](mod@crate::server), which decides where an AT goes.
 
 use super::nodes::Nodes;
@@ -20,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// Maximum number of offers that share a `WAIT`.
 const MAX_BATCH: usize = 256;
+
+/// A probe waits for replicas for `timeout` divided by this, at most. There is one a second.
+const PROBE_PART: u32 = 4;
 
 /// Fewer replicas have a location than `wait_replicas` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,10 +118,10 @@ impl Confirming {
         Command::new("WAIT").arg(self.replicas).arg(milliseconds)
     }
 
-    /// Sends one command with a wait of its own.
-    pub(super) fn send_alone(&self, command: Command<'static>) -> Deferred<Value> {
-        let want = self.replicas;
-        self.nodes.batch(self.timeout, vec![command, self.wait(self.timeout)]).add_callback(move |mut replies| {
+    /// Sends a probe with a wait of its own: a short one, because all other commands to that server wait behind it.
+    pub(super) fn probe(&self, command: Command<'static>) -> Deferred<Value> {
+        let (want, wait) = (self.replicas, self.wait(self.timeout / PROBE_PART));
+        self.nodes.batch(self.timeout, vec![command, wait]).add_callback(move |mut replies| {
             confirmed(&mut replies, want)?;
             replies.pop().ok_or_else(missing)
         })

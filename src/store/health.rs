@@ -7,7 +7,7 @@
 //!     '---------- a probe has succeeded -----------'   one each second
 //! ```
 //!
-//! Next: `cache.rs`, what is remembered.
+//! Next: `losing.rs`, what loses a bucket.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;

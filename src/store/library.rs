@@ -13,6 +13,9 @@ use reactor::Failure;
 use reactor::resp::{Command, CommandError, ServerError, Value};
 use std::rc::Rc;
 
+/// Why one server of a cluster cannot be used.
+pub(super) const IS_PART: &str = "it is a server of a cluster: nodes needs more than one of them";
+
 /// What a look at the store has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
@@ -31,14 +34,20 @@ enum Functions {
     Version(i64),
 }
 
-/// Looks at every server that has keys, and loads the functions where they are missing or old.
-pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16) -> Result<Found, Failure> {
+/// Looks at every server that has keys, and loads the functions where they are missing or old. `had_them` if all of
+/// them had the functions before.
+pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, had_them: bool) -> Result<Found, Failure> {
     match functions(&nodes).await {
         Ok((oldest, newest)) if oldest < Functions::Version(LIBRARY_VERSION) => {
             // Not by force if one of them is newer: it would be replaced, too.
             let by_force = oldest != Functions::None && newest <= Functions::Version(LIBRARY_VERSION);
             match load(&nodes, by_force).await {
-                Ok(()) => log::info!("the functions of version {LIBRARY_VERSION} were loaded into the store"),
+                Ok(()) => {
+                    if had_them && oldest == Functions::None {
+                        log::warn!("the store had lost our functions: it was emptied, or began again without its data");
+                    }
+                    log::info!("the functions of version {LIBRARY_VERSION} were loaded into the store");
+                }
                 Err(found) => return Ok(found),
             }
         }
@@ -101,9 +110,7 @@ fn of_failure(failure: &Failure) -> Found {
         ["LOADING", "BUSY", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "OOM", "NOREPLICAS"];
     match failure.check::<ServerError>() {
         Some(error) if PASSING.contains(&error.code()) => Found::Away(error.to_string()),
-        Some(error) if error.code() == "MOVED" => {
-            Found::Unusable("it is a server of a cluster: nodes needs more than one of them".to_owned())
-        }
+        Some(error) if error.code() == "MOVED" => Found::Unusable(IS_PART.to_owned()),
         Some(error) if error.message().starts_with("unknown command") => {
             Found::Unusable(format!("{error} (it must be Redis 7, Valkey, or newer)"))
         }

@@ -2,6 +2,7 @@
 //!
 //! Next: `library.rs`, the functions that the store must have.
 
+use super::contract;
 use crate::config::{ConfigError, HostPort, StoreConfig, TlsConfig, read_file};
 use reactor::resp::{
     Client, ClientSettings, Cluster, ClusterSettings, Command, Invalidation, Password, ProtocolVersion, Tracking,
@@ -118,10 +119,11 @@ impl Nodes {
         }
     }
 
-    pub(super) fn stop(&self) {
+    /// Fires when all commands have failed, and the connections are gone.
+    pub(super) fn stop(&self) -> Deferred<()> {
         match self {
-            Nodes::Alone(client) => client.stop().detach(),
-            Nodes::Cluster(cluster) => cluster.stop().detach(),
+            Nodes::Alone(client) => client.stop(),
+            Nodes::Cluster(cluster) => cluster.stop(),
         }
     }
 
@@ -156,6 +158,14 @@ impl Nodes {
                 client.command(command).add_both(move |result| Ok(vec![(address, result)]))
             }
             Nodes::Cluster(cluster) => cluster.on_every_primary(command),
+        }
+    }
+
+    /// The server that has the keys of this bucket; `None` if that is not known, or if there is only one.
+    pub(super) fn primary_of(&self, bucket: u16) -> Option<String> {
+        match self {
+            Nodes::Alone(_) => None,
+            Nodes::Cluster(cluster) => cluster.primary_of_slot(contract::probe(bucket).slot().ok()??),
         }
     }
 

@@ -2,6 +2,9 @@
 
 use super::harness::Connection;
 use super::*;
+use crate::util::{Directory, Process, free_port, wait_until};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -162,11 +165,64 @@ fn a_location_that_no_replica_confirms_goes_by_flood_too() {
     client.send(iamat("alone") + "\n");
     harness.turn_until("the store waits for a replica", || here.store().waiting > 0 && has(&redis, "alone"));
     assert!(line_within_timeout(&harness, &mut client).starts_with("AT Alford"));
-    assert_eq!((here.table_len(), here.counted("stored"), here.store().lost), (1, 0, 1));
-    // A replica comes. It is the bucket's probe that finds out.
+    assert_eq!((here.table_len(), here.counted("stored"), here.store().lost), (1, 0, 16), "all would wait as long");
+    // A replica comes. It is the probe that finds out.
     let Some(replica) = Redis::start(&["--replicaof", &format!("127.0.0.1 {}", redis.port)]) else { return };
     harness.turn_until("the replica is there", || redis.ask(&["INFO", "replication"]).contains("state=online"));
     wait_until_caught_up(&harness, &here);
     assert!(client.ask(&iamat("confirmed")).starts_with("AT "));
     assert!(has(&replica, "alone") && has(&replica, "confirmed"), "not later than the answer");
+}
+
+#[test]
+fn a_missing_replica_keeps_nobody_from_reading_and_its_probes_do_not_pile_up() {
+    let harness = Harness::new();
+    let Some((redis, writer)) = started(&harness, |_| ()) else { return };
+    let clients: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
+    let mut connection = harness.connect(writer.address);
+    for client in &clients {
+        assert!(connection.ask(&iamat(client)).starts_with("AT "));
+    }
+    let reader = Herder::start(&harness, "Bolden", &[&redis], |store| {
+        store.wait_replicas = 1;
+        store.timeout = Duration::from_millis(100);
+    });
+    reader.wait_for_store(&harness, &redis);
+    let (pace, mut connection) = (Pace::new(&harness), harness.connect(reader.address));
+    connection.send(iamat("unconfirmed") + "\n");
+    pace.until("it goes by flood", || connection.has_line());
+    assert_eq!(reader.store().lost, 16);
+    assert!(connection.line().starts_with("AT ") && connection.ask(&iamat("next")).starts_with("AT "), "at once");
+    pace.until("it was probed twice", || redis.ask(&["INFO", "commandstats"]).contains("cmdstat_wait:calls=3,"));
+    assert!(reader.store().waiting <= 2 && reader.store().lost == 16, "{:?}", reader.store());
+    for client in &clients {
+        assert!(reader.whats_at(&harness, client).starts_with("AT "), "{client}");
+    }
+}
+
+#[test]
+fn what_the_store_has_not_taken_goes_to_the_neighbors_before_a_stop() {
+    let Some(redis) = started_redis() else { return };
+    let (neighbor, directory, port) = (TcpListener::bind("127.0.0.1:0").unwrap(), Directory::new(), free_port());
+    let beside = neighbor.local_addr().unwrap();
+    let text = format!(
+        "[store]\nnodes = [\"127.0.0.1:{}\"]\n[page]\naddress = \"off\"\n\
+         [servers.Alford]\naddress = \"127.0.0.1:{port}\"\nneighbors = [\"Bolden\"]\n\
+         [servers.Bolden]\naddress = \"{beside}\"\nneighbors = [\"Alford\"]\n",
+        redis.port
+    );
+    let mut here = Process::start(directory.path(), &["Alford", "--config", &directory.write("herd.toml", text)], &[]);
+    let (mut link, _) = neighbor.accept().unwrap();
+    wait_until("the store has our functions", || redis.ask(&["FCALL", "proxyherd_version", "0"]).trim() == "1");
+    redis.ask(&["CLIENT", "PAUSE", "3000", "ALL"]);
+    let mut waiting = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    waiting.write_all((iamat("late") + "\n").as_bytes()).unwrap();
+    let mut other = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    other.write_all(b"x\n").unwrap();
+    other.read_exact(&mut [0; "? x\n".len()]).unwrap(); // By now the IAMAT is under way.
+    here.end("TERM");
+    let (mut answered, mut told) = (String::new(), String::new());
+    waiting.read_to_string(&mut answered).unwrap();
+    link.read_to_string(&mut told).unwrap();
+    assert!(answered.starts_with("AT Alford ") && told.contains(&answered), "{answered} {told}");
 }
