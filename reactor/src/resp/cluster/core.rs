@@ -106,7 +106,8 @@ impl Core {
             let _ = waiter.errback(ServiceError::Stopped); // It may have been cancelled.
         }
         self.wake_all();
-        deferred::deferred_list(gone).add_callback(|_| ())
+        // The clients stay until they have stopped.
+        deferred::deferred_list(gone).add_callback(move |_| drop(nodes))
     }
 
     // ---- Servers.

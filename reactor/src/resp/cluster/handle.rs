@@ -205,6 +205,11 @@ impl Cluster {
         self.core.node(&self.core.address_of(slot)?)
     }
 
+    /// The server that has this slot now, if the map says.
+    pub fn primary_of_slot(&self, slot: u16) -> Option<String> {
+        self.core.address_of(slot).map(|address| address.to_string())
+    }
+
     /// The servers that have slots, as the map says.
     pub fn primaries(&self) -> Vec<String> {
         self.core.primaries().iter().map(ToString::to_string).collect()
