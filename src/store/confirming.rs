@@ -10,7 +10,7 @@
 //!
 //! While a `WAIT` waits, the server carries out nothing else of its connection. With all replicas there, that is the
 //! time to a replica and back. But when one is missing, each `WAIT` takes its whole time, and everything behind it is
-//! late. So after the first one that is not confirmed, all buckets of that server count as lost, and only a probe waits.
+//! late. So after the first one that is not confirmed, all buckets of that server count as lost; only a probe waits.
 //!
 //! Next: [`server.rs`](mod@crate::server), which decides where an AT goes.
 
