@@ -29,6 +29,7 @@ export class WorldMap {
     svg.before(this.ground);
     svg.after(this.fresh);
     this.view = { ...WORLD };
+    this.size = svg.getBoundingClientRect();
     this.choose = chosen;
     this.point = pointed;
     this.listen();
@@ -74,12 +75,16 @@ export class WorldMap {
       else return;
       event.preventDefault();
     });
-    new ResizeObserver(() => this.show()).observe(svg);
+    // Asked for at each change, the size would have the browser lay out the page each time.
+    new ResizeObserver(() => {
+      this.size = svg.getBoundingClientRect();
+      this.show();
+    }).observe(svg);
   }
 
   // What is seen: the view, and more of the world where the frame has another shape.
   seen() {
-    const { x, y, width, height } = this.view, frame = this.svg.getBoundingClientRect();
+    const { x, y, width, height } = this.view, frame = this.size;
     const shape = (frame.width || 2) / (frame.height || 1);
     const wide = Math.max(width, height * shape), high = wide / shape;
     return { x: x - (wide - width) / 2, y: y - (high - height) / 2, width: wide, height: high };
@@ -87,7 +92,7 @@ export class WorldMap {
 
   // Units for each pixel.
   unit() {
-    return this.seen().width / (this.svg.getBoundingClientRect().width || 1);
+    return this.seen().width / (this.size.width || 1);
   }
 
   // Where on the map the pointer is.
