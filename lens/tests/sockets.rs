@@ -91,6 +91,56 @@ fn a_port_that_finds_nothing_to_do_now_and_then_is_no_storm() {
 }
 
 #[test]
+fn the_longest_silence_of_a_peer_that_does_not_read_is_told_even_if_it_reads_or_goes_later() {
+    let at = |ns: u64, rest: &str| format!(r#""ns":{ns},"socket":3,{rest}"#);
+    let connected = at(1, r#""kind":"connected","peer":"1.2.3.4:5","protocol":"Echo","place":"a.rs:1:1""#);
+    let paused = at(2, r#""kind":"reading_paused","full":true"#);
+    let wrote = |ns, done: u64| at(ns, &format!(r#""kind":"call","call":"write","offered":9,"done":{done}"#));
+    let failed = at(3_000_000_002, r#""kind":"call","call":"write","offered":9,"failed":"ConnectionReset","code":104"#);
+    let ended = at(3_000_000_002, r#""kind":"ended","reason":"lost","unsent":9"#);
+    let resumed = at(3_000_000_003, r#""kind":"reading_resumed""#);
+    let later = at(9_000_000_000, r#""kind":"callback_begin","what":"protocol","method":"connection_lost""#);
+    let told = |lines: &[String]| {
+        let findings = Verdict::new(&written(lines)).findings.into_iter();
+        findings.map(|finding| finding.sentence).collect::<Vec<_>>()
+    };
+    let reset = told(&[connected.clone(), paused.clone(), failed, ended, later.clone()]);
+    assert_eq!(reset, ["The peer of connection 3 with 1.2.3.4:5 did not read for 3.000 s; 9 bytes never sent."]);
+    let read = told(&[connected.clone(), paused.clone(), wrote(3_000_000_002, 9), resumed.clone(), later.clone()]);
+    assert_eq!(read, ["The peer of connection 3 with 1.2.3.4:5 did not read for 3.000 s."]);
+    // It reads slowly, but is never silent for long.
+    let slow = (1..4).map(|part| wrote(part * 900_000_000, 3));
+    let lines: Vec<_> = [connected, paused].into_iter().chain(slow).chain([resumed, later]).collect();
+    assert_eq!(told(&lines), [] as [String; 0]);
+}
+
+#[test]
+fn a_port_is_a_victim_only_if_it_has_one_more_connection() {
+    let accepted = |ns: u64, socket: u64| {
+        format!(
+            r#""ns":{ns},"turn":1,"kind":"call","call":"accept","listener":9,"socket":{socket},"peer":"1.2.3.4:5","done":0"#
+        )
+    };
+    let nothing = r#""ns":50000006,"turn":1,"kind":"call","call":"accept","listener":9,"failed":"WouldBlock""#;
+    let mut lines = vec![r#""ns":1,"kind":"listening","socket":9,"place":"a.rs:7:1""#.to_owned()];
+    lines.push(r#""ns":1,"turn":1,"kind":"turn""#.to_owned());
+    lines.push(r#""ns":2,"turn":1,"kind":"call","call":"poll","done":1"#.to_owned());
+    lines.push(r#""ns":2,"turn":1,"kind":"ready","socket":9,"readable":true"#.to_owned());
+    lines.push(accepted(3, 10));
+    lines.push(
+        r#""ns":4,"turn":1,"kind":"callback_begin","callback":1,"what":"protocol","method":"connection_made","socket":10"#
+            .to_owned(),
+    );
+    lines.push(r#""ns":50000004,"turn":1,"kind":"callback_end","callback":1,"took_ns":50000000"#.to_owned());
+    let with = |more: &[String]| Verdict::new(&written(&[&lines[..], more].concat())).findings.remove(0);
+    let alone = with(&[nothing.to_owned()]);
+    assert!(alone.sentence.ends_with("Nothing else waited meanwhile.") && alone.details.is_empty(), "{alone:?}");
+    let crowd = with(&[accepted(50_000_005, 11), nothing.to_owned()]);
+    let expected = "socket 9: another connection was accepted next; it may have waited for 50.0 ms";
+    assert_eq!(crowd.details, [expected]);
+}
+
+#[test]
 fn all_sockets_that_the_next_wait_finds_are_counted() {
     const CROWD: u64 = 1000;
     let mut lines = vec![r#""ns":1,"turn":1,"kind":"turn""#.to_owned()];

@@ -36,10 +36,10 @@ pub struct Socket {
     pub is_closed: bool,
     /// Number of bytes that were written and not sent, the last time that this was told.
     pub waiting: u64,
-    /// Since when reading is paused because the peer does not read.
+    /// Reading is paused because the peer does not read: since when, or since the peer last took something.
     pub full_since: Option<u64>,
-    /// How long it has been so in all.
-    pub full_for: u64,
+    /// The longest time for which it was so and the peer took nothing.
+    pub silent_for: u64,
     /// Number of bytes read.
     pub read: u64,
     /// Number of bytes sent.
@@ -197,8 +197,10 @@ impl Socket {
             "write" if event.text("failed") != "WouldBlock" => {
                 self.sent = self.sent.saturating_add(done);
                 self.waiting = self.waiting.saturating_sub(done);
-                // The peer takes something: what comes before is not silence.
-                self.full_since = self.full_since.map(|_| event.ns);
+                if done > 0 && self.full_since.is_some() {
+                    self.end_full(event.ns);
+                    self.full_since = Some(event.ns);
+                }
                 self.arrow(at, event, done, event.text("failed"));
             }
             "shutdown" | "finish_connect" | "reset_on_close" => self.arrow(at, event, 0, event.text("failed")),
@@ -220,7 +222,7 @@ impl Socket {
 
     fn end_full(&mut self, now: u64) {
         if let Some(since) = self.full_since.take() {
-            self.full_for = self.full_for.saturating_add(now.saturating_sub(since));
+            self.silent_for = self.silent_for.max(now.saturating_sub(since));
         }
     }
 

@@ -119,11 +119,16 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
     let sockets = waiting_sockets(model, callback);
     for (since, socket) in sockets.iter().take(MAX_VICTIMS) {
         lines.push(match since {
-            Some(since) => {
+            Ready::Since(since) => {
                 format!("{}: it had been ready for {}", socket.name(), words::time(end.saturating_sub(*since)))
             }
-            None => format!(
+            Ready::ByNextWait => format!(
                 "{}: the next wait found it ready; it may have been so for {}",
+                socket.name(),
+                words::time(callback.took)
+            ),
+            Ready::ByNextAccept => format!(
+                "{}: another connection was accepted next; it may have waited for {}",
                 socket.name(),
                 words::time(callback.took)
             ),
@@ -135,15 +140,23 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
     lines
 }
 
-/// The sockets that a callback kept waiting, and since when each was ready. The wait before the callback found some of
-/// them: they were ready by then, and other callbacks of the turn may have kept them waiting, too. For those that the next
-/// wait finds at once, the time is not known.
-fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64>, &'a Socket)> {
+/// How it is known that a socket was ready.
+enum Ready {
+    /// The wait before the callback found it. Other callbacks of the turn may have kept it waiting, too.
+    Since(u64),
+    /// The next wait finds it at once: since when it was ready is not known.
+    ByNextWait,
+    /// The port was being served, and has one more connection after the callback.
+    ByNextAccept,
+}
+
+/// The sockets that a callback kept waiting.
+fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a Socket)> {
     let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
     let is_own = |event: &Event| event.host == callback.host;
-    let mut found: Vec<(Option<u64>, &Socket)> = Vec::new();
+    let mut found: Vec<(Ready, &Socket)> = Vec::new();
     let mut known = BTreeSet::from_iter(callback.socket);
-    let mut add = |number: u64, since: Option<u64>, found: &mut Vec<(Option<u64>, &'a Socket)>| {
+    let mut add = |number: u64, since: Ready, found: &mut Vec<(Ready, &'a Socket)>| {
         if known.insert(number)
             && let Some(socket) = model.sockets.with_number(&callback.host, number).find(|it| it.run == turn.run)
         {
@@ -154,17 +167,24 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64
     let before = model.events[turn.at..callback.at].iter().filter(|event| is_own(event));
     let (mut ready, mut served) = (Vec::new(), BTreeSet::new());
     for event in before {
-        let number = event.number("socket").or(event.number("listener")).unwrap_or(0);
         match event.kind.as_str() {
-            "ready" => ready.push(number),
-            "call" => drop(served.insert(number)),
+            "ready" => ready.extend(event.number("socket")),
+            // An accept serves its port; the connection is new.
+            "call" => served.extend(event.number("listener").or(event.number("socket"))),
             _ => {}
         }
     }
     for number in ready.into_iter().filter(|number| !served.contains(number)) {
-        add(number, Some(turn.woke), &mut found);
+        add(number, Ready::Since(turn.woke), &mut found);
     }
     let Some(end_at) = callback.end_at else { return found };
+    let after = model.events[end_at..].iter().filter(|event| is_own(event));
+    for event in after.take_while(|event| event.kind != "turn_end") {
+        let port = event.number("listener").filter(|port| served.contains(port));
+        if let Some(port) = port.filter(|_| event.number("socket").is_some()) {
+            add(port, Ready::ByNextAccept, &mut found);
+        }
+    }
     // Found by the next wait, which did not have to wait.
     let next = model.events[end_at..].iter().filter(|event| is_own(event));
     let is_over = |event: &&Event| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
@@ -172,7 +192,7 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64
     let poll = next.by_ref().take_while(|event| !is_over(event)).find(|event| event.text("call") == "poll");
     if poll.is_some_and(|poll| poll.number("took_ns").unwrap_or(0) < callback.took / 4) {
         for event in next.take_while(|event| event.kind == "ready") {
-            add(event.number("socket").unwrap_or(0), None, &mut found);
+            add(event.number("socket").unwrap_or(0), Ready::ByNextWait, &mut found);
         }
     }
     found

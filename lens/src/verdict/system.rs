@@ -19,8 +19,8 @@ pub(super) fn sockets(model: &Model) -> Vec<Finding> {
             let (details, place) = (Vec::new(), socket.place.clone());
             findings.push(Finding { about, sentence: format!("{host}{sentence}"), details, place, took, at });
         };
-        let full = socket.full_for.saturating_add(socket.full_since.map_or(0, |since| end.saturating_sub(since)));
-        if full > FULL {
+        let silent = socket.silent_for.max(socket.full_since.map_or(0, |since| end.saturating_sub(since)));
+        if silent > FULL {
             let bytes = words::count(usize::try_from(socket.waiting).unwrap_or(usize::MAX), "byte");
             let waits = match (socket.waiting, &socket.ended) {
                 (0, _) => String::new(),
@@ -28,7 +28,8 @@ pub(super) fn sockets(model: &Model) -> Vec<Finding> {
                 (_, Some(_)) => format!("; {bytes} never sent"),
             };
             let name = socket.name();
-            add(About::DoesNotRead, format!("The peer of {name} did not read for {}{waits}.", words::time(full)), full);
+            let sentence = format!("The peer of {name} did not read for {}{waits}.", words::time(silent));
+            add(About::DoesNotRead, sentence, silent);
         }
         // A simulated host that crashes, or is cut off when its world ends, leaves its connections as a matter of course.
         let is_left = socket.connected.is_some() && socket.ended.is_none() && socket.host.is_empty();
