@@ -6,6 +6,7 @@ mod util;
 use lens::verdict::{About, Finding, Verdict};
 use lens::views::ladder::Ladders;
 use lens::views::waits::Waits;
+use reactor::deferred::{self, deferred_list};
 use reactor::sim::World;
 use reactor::{Deferred, Failure, Reactor, Settings};
 use std::future::pending;
@@ -75,6 +76,59 @@ fn what_has_not_fired_when_a_world_ends_is_no_mistake_unless_nothing_can_fire_it
     let verdict = verdict(&lines);
     let finding = only(&verdict, About::NeverFired);
     assert!(finding.sentence.contains("its last Firer was dropped"), "{finding:?}");
+}
+
+#[test]
+fn what_was_lost_by_mistake_never_fired_even_if_it_is_gone_with_all_that_waited_for_it() {
+    let lines = Lines::default();
+    let mut lost_line = 0;
+    lines.stream().during(|| {
+        lost_line = line!() + 1;
+        let (lost, firer) = Deferred::<u32>::new();
+        lost.add_callback(|n| Ok(n + 1)).detach();
+        drop(firer);
+        // Nobody waits for this one.
+        let (unwanted, firer) = Deferred::<u32>::new();
+        drop((unwanted, firer));
+    });
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::NeverFired);
+    assert!(finding.place.contains(&format!("fired.rs:{lost_line}:")), "{finding:?}");
+    assert!(finding.sentence.ends_with("can never fire: its last Firer was dropped."), "{finding:?}");
+    assert!(finding.details[0].starts_with("1 callback of "), "{finding:?}");
+}
+
+#[test]
+fn an_inner_deferred_that_was_lost_never_fired_even_if_all_is_gone() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let ((inner, lost), (outer, firer)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
+        let end = outer.add_callback(|_| inner).add_callback(|n| Ok(n + 1));
+        firer.callback(1).unwrap();
+        drop(lost);
+        drop(end);
+    });
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::NeverFired);
+    assert!(finding.details.iter().any(|line| line.ends_with("waits for it")), "{finding:?}");
+}
+
+#[test]
+fn a_list_has_the_inputs_that_had_their_results_before_it() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (later, firer) = Deferred::<u32>::new();
+        let failed = deferred::fail(Failure::msg("no page"));
+        std::mem::forget((deferred_list(vec![later, deferred::succeed(4), failed]), firer));
+    });
+    let model = lines.model();
+    let text = Ladders::new(&model).to_text();
+    for expected in ["input 0", "input 1", "input 2", "has 4 from the start", "has Message \"no page\" from the start"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let waits = Waits::of(&model).to_text();
+    assert!(waits.contains("waits for 1 of 3 inputs"), "{waits}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod program;
 #[path = "../../reactor/examples/deferred_replay/replay.rs"]
 mod replay;
 
+use lens::model::Passed;
 use lens::views::ladder::{Ladder, Ladders, RungKind};
 use lens::{Model, Trace};
 use reactor::trace::{Event, Trace as Stream};
@@ -21,13 +22,18 @@ fn cases() -> impl Iterator<Item = Value> {
 
 /// The ladders of a program that runs now.
 fn ladders(program: &Value) -> Ladders {
+    Ladders::new(&model(program))
+}
+
+/// What a program that runs now tells.
+fn model(program: &Value) -> Model {
     let lines = Rc::new(RefCell::new(String::new()));
     let sink = lines.clone();
     let stream =
         Stream::new(move |event: &Event<'_>| sink.borrow_mut().push_str(&(event.to_json() + "\n"))).show_values();
     replay::replay_traced(program, &stream).expect("the recorded programs are sound");
     let text = lines.borrow();
-    Ladders::new(&Model::new(Trace::read(text.as_bytes()).expect("it is a trace")))
+    Model::new(Trace::read(text.as_bytes()).expect("it is a trace"))
 }
 
 /// The runs that the ladders show, as the oracle writes them.
@@ -60,6 +66,30 @@ fn the_path_of_every_recorded_program_is_the_run_of_twisted() {
     }
     assert!(count >= 3000, "only {count} cases are there");
     assert!(inner >= 300, "only {inner} cases have a ladder in a ladder");
+}
+
+/// A program that pauses may end with a failure that a pause holds: the trace ends before that.
+#[test]
+fn the_verdict_names_the_failures_that_nobody_handled_as_twisted_does() {
+    let mut count = 0;
+    for case in cases().filter(|case| !case["program"].to_string().contains("pause")).take(1000) {
+        let events = case["trace"].as_array().expect("a trace is a list");
+        let recorded = events.iter().find(|event| event[0] == "unhandled").expect("each has this event");
+        let model = model(&case["program"]);
+        let mut found: Vec<_> = model.chains.unhandled.iter().map(|(_, failure, _)| name_of(failure)).collect();
+        found.sort_unstable();
+        assert_eq!(json!(found), recorded[1], "{}", case["program"]);
+        count += found.len();
+    }
+    assert!(count >= 100, "only {count} failures");
+}
+
+fn name_of(failure: &Passed) -> String {
+    match failure {
+        Passed::Failure { type_name, text, .. } if type_name.ends_with("Named") => text.clone(),
+        Passed::Failure { type_name, .. } => type_name.rsplit("::").next().unwrap_or("").to_owned(),
+        Passed::Value { .. } => panic!("a value is no failure"),
+    }
 }
 
 fn has_inner(ladder: &Ladder) -> bool {

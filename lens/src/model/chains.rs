@@ -155,8 +155,8 @@ pub enum Happened {
     Awaited(Option<u64>),
     /// The awaiting code has its result.
     AwaitEnd(Option<Passed>),
-    /// It is an input of this list, at this place.
-    Joined(u64, u64),
+    /// It is an input of this list, at this place; with its result, if it had it already.
+    Joined(u64, u64, Option<Passed>),
     /// Its input with this index decided it, with this result.
     Decided(u64, Option<Passed>),
     /// It waits for the shared result of this one.
@@ -167,6 +167,8 @@ pub enum Happened {
     HandedOn(u64),
     /// Nothing can fire it any more.
     FirersGone,
+    /// That is a mistake: something waits for it.
+    Lost,
     /// It is gone, and had fired or not.
     Gone(bool),
     /// Nobody handled this failure.
@@ -200,6 +202,8 @@ pub struct Chain {
     pub is_cancelled: bool,
     /// Whether nothing can fire it any more.
     pub is_lost: bool,
+    /// Whether the library has warned of that.
+    pub is_lost_by_mistake: bool,
     /// Whether it is gone.
     pub is_gone: bool,
     /// The list of which it is an input.
@@ -299,6 +303,7 @@ impl Chains {
             waits_for: None,
             is_cancelled: false,
             is_lost: false,
+            is_lost_by_mistake: false,
             is_gone: false,
             list: None,
             inner_of: None,
@@ -404,7 +409,8 @@ impl Chains {
                 chain.list = event.number("list");
                 let (list, index) = (chain.list.unwrap_or(0), event.number("index").unwrap_or(0));
                 self.inputs.entry(list).or_default().push((index, number));
-                Happened::Joined(list, index)
+                chain.has_fired |= passed.is_some();
+                Happened::Joined(list, index, passed)
             }
             "list_decided" => {
                 chain.has_fired = true;
@@ -416,6 +422,10 @@ impl Chains {
             "firers_gone" => {
                 chain.is_lost = true;
                 Happened::FirersGone
+            }
+            "deferred_lost" => {
+                chain.is_lost_by_mistake = true;
+                Happened::Lost
             }
             "deferred_gone" => {
                 chain.is_gone = true;
@@ -473,10 +483,10 @@ impl Chains {
         inputs.into_iter().map(|(_, chain)| chain).collect()
     }
 
-    /// Whether a Deferred still waits at the end of the trace, and something waits for it.
+    /// Whether a Deferred still waits at the end of the trace, and something waits for it. One that was lost by mistake
+    /// counts even if it is gone: what waited for it went with it.
     pub fn is_unfired(&self, chain: &Chain) -> bool {
-        !chain.has_fired
-            && !chain.is_gone
-            && (!chain.steps.is_empty() || chain.inner_of.is_some() || chain.list.is_some())
+        let is_waited_for = || !chain.steps.is_empty() || chain.inner_of.is_some() || chain.list.is_some();
+        !chain.has_fired && (chain.is_lost_by_mistake || (!chain.is_gone && is_waited_for()))
     }
 }

@@ -280,7 +280,7 @@ impl Builder<'_> {
                 ..rung(RungKind::NotReached { side: step.side }, label(step), &step.place, None)
             });
         }
-        if self.model.chains.is_unfired(chain) {
+        if self.model.chains.is_unfired(chain) && !chain.is_gone {
             let on = chain.waits_for.map(|inner| format!(", and waits for {}", self.model.chains.name(inner)));
             let text = format!("has not fired{}", on.unwrap_or_default());
             ladder.push(Rung { detail: text, ..rung(RungKind::Alarm, String::new(), "", None) });
@@ -294,7 +294,13 @@ impl Builder<'_> {
         let note = |detail: String| Rung { detail, ..rung(RungKind::Note, String::new(), &event.place, when) };
         let alarm = |detail: String| Rung { detail, ..rung(RungKind::Alarm, String::new(), &event.place, when) };
         match &event.what {
-            Happened::Made | Happened::Joined(..) | Happened::Gone(true) => {}
+            Happened::Made | Happened::Joined(_, _, None) | Happened::Lost | Happened::Gone(true) => {}
+            Happened::Joined(_, _, Some(result)) => {
+                // Of a chain that ran, the rows above say how it came to that.
+                if ladder.rungs.is_empty() {
+                    ladder.source(format!("has {} from the start", words::passed(result)), Some(result), event);
+                }
+            }
             Happened::Fired(result) => {
                 let by = event.in_step.and_then(|step| self.model.chains.steps.get(&step));
                 let by = by.map(|step| format!(" in {}", label(step))).unwrap_or_default();

@@ -30,7 +30,7 @@ pub(crate) fn replay(program: &Value) -> Result<Value, String> {
 }
 
 /// The same, and reports to `trace` what its Deferreds do until the program ends, with the program's own numbers as
-/// names.
+/// names, and which failures nobody handled.
 #[allow(dead_code, reason = "not every crate that this file is part of uses it")]
 pub(crate) fn replay_traced(program: &Value, trace: &Trace) -> Result<Value, String> {
     run(program, Some(trace))
@@ -41,7 +41,11 @@ fn run(program: &Value, trace: Option<&Trace>) -> Result<Value, String> {
     let world = Rc::new(World::new(&program.numbers));
     let mut done = Ok(());
     let unhandled = collect_unhandled(|| {
-        let run = || world.run(program.operations);
+        let run = || {
+            let done = world.run(program.operations);
+            world.drop_results();
+            done
+        };
         done = match trace {
             Some(trace) => trace.during(run),
             None => run(),
@@ -281,6 +285,20 @@ impl World {
         let deferred = self.take(place)?;
         self.entry(place).handle = Handle::HandedOver;
         Ok(deferred)
+    }
+
+    /// Drops the results that no pause holds, at the end of the program: nobody has handled the failures among them. The
+    /// Firers of the other Deferreds stay, so none of these is lost.
+    fn drop_results(&self) {
+        let mut table = self.table.borrow_mut();
+        let has_result = |entry: &Entry| {
+            matches!(&entry.handle, Handle::Here(deferred) if deferred.has_fired()) && entry.pauses.is_empty()
+        };
+        let done = table.iter_mut().filter(|entry| has_result(entry));
+        let results: Vec<_> =
+            done.map(|entry| (mem::replace(&mut entry.handle, Handle::HandedOver), entry.firer.take())).collect();
+        drop(table);
+        drop(results);
     }
 
     /// Drops all Deferreds, so that what nobody handled is reported.

@@ -51,9 +51,10 @@ impl Line<'_> {
                 by.into_iter().for_each(|by| self.number("by", by));
                 self.place(place);
             }
-            DeferredEvent::Joined { list, index } => {
+            DeferredEvent::Joined { list, index, result } => {
                 self.number("list", list);
                 self.number("index", index as u64);
+                result.into_iter().for_each(|result| self.shown(result));
             }
             DeferredEvent::Decided { index, result } => {
                 self.number("index", index as u64);
@@ -69,7 +70,8 @@ impl Line<'_> {
             | DeferredEvent::Unpaused
             | DeferredEvent::CancellerBegin
             | DeferredEvent::CancellerEnd
-            | DeferredEvent::FirersGone => {}
+            | DeferredEvent::FirersGone
+            | DeferredEvent::Lost => {}
         }
     }
 
@@ -126,6 +128,7 @@ fn kind(event: &DeferredEvent<'_>) -> &'static str {
         DeferredEvent::WillHandOn { .. } => "deferred_will_hand_on",
         DeferredEvent::HandedOn { .. } => "deferred_handed_on",
         DeferredEvent::FirersGone => "firers_gone",
+        DeferredEvent::Lost => "deferred_lost",
         DeferredEvent::Gone { .. } => "deferred_gone",
     }
 }

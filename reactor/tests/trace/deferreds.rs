@@ -2,7 +2,7 @@
 
 use super::reading::Events;
 use super::traced;
-use reactor::deferred::{self, Canceller, Others, Shared, gather_results, race};
+use reactor::deferred::{self, Canceller, Others, Shared, deferred_list, gather_results, race};
 use reactor::testing::collect_unhandled;
 use reactor::trace::{Ring, Trace, name_next};
 use reactor::{Deferred, Failure};
@@ -334,6 +334,47 @@ fn lists_races_and_shared_results_name_their_inputs() {
 }
 
 #[test]
+fn an_input_that_has_its_result_already_is_told_with_it() {
+    let events = renumbered(told(|| {
+        let (later, firer) = Deferred::<u32>::new();
+        let failed = deferred::fail(Failure::msg("no"));
+        let all = deferred_list(vec![later, deferred::succeed(4), failed]);
+        firer.callback(1).unwrap();
+        assert_eq!(all.result().unwrap().len(), 3);
+    }));
+    let joined: Vec<_> = story(&events).into_iter().filter(|event| !event.starts_with("list_decided")).collect();
+    let expected = [
+        "made 1",
+        "made 2",
+        "list_joined 1 list 2",
+        "made 3",
+        "list_joined 3 list 2 4",
+        "made 4",
+        "list_joined 4 list 2 err no",
+        "fired 1 1",
+    ];
+    assert_eq!(joined[..expected.len()], expected, "{joined:?}");
+    let whats: Vec<_> = events.of_kind("deferred_made").iter().map(|event| event["what"].clone()).collect();
+    assert_eq!(whats, ["deferred", "list", "result", "result"]);
+}
+
+#[test]
+fn a_loss_that_was_to_be_expected_is_not_told_as_one() {
+    let events = told(|| {
+        let ((detached, firer), (held, last), (alone, only)) =
+            (Deferred::<u32>::new(), Deferred::<u32>::new(), Deferred::<u32>::new());
+        detached.add_callback(|n| Ok(n + 1)).detach();
+        drop((firer, alone, only));
+        // Nobody had added anything yet: it is looked at again when it goes.
+        drop(last);
+        drop(held.add_callback(|n| Ok(n + 1)));
+    });
+    let kinds: Vec<_> = story(&events).iter().map(|event| event.split(' ').next().unwrap_or("").to_owned()).collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "lost").count(), 2, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| *kind == "gone").count(), 3, "{kinds:?}");
+}
+
+#[test]
 fn a_result_that_is_handed_on_is_told_on_both_sides() {
     let events = renumbered(told(|| {
         let ((one, fire), (other, fire_other)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
@@ -355,7 +396,7 @@ fn what_never_fires_and_what_nobody_handled_is_told() {
         let unhandled = collect_unhandled(|| drop(deferred::fail::<u32>(Failure::msg("nobody listens"))));
         assert_eq!(unhandled.len(), 1);
     }));
-    assert_eq!(story(&events), ["made 1", "step_added 1 step 1", "firers_gone 1", "gone 1"]);
+    assert_eq!(story(&events), ["made 1", "step_added 1 step 1", "firers_gone 1", "lost 1", "gone 1"]);
     assert_eq!(events.only("deferred_gone")["fired"], Value::Null);
     let unhandled = events.only("unhandled");
     assert_eq!(unhandled["error"], "nobody listens");

@@ -184,6 +184,7 @@ impl<T: 'static> Head<T> {
     #[cold]
     fn tell_lost(&self) {
         self.fate.set(Fate::Told);
+        self.tell_if_on(DeferredEvent::Lost);
         let made = self.made();
         if !is_first_at(made) {
             return; // A list of requests that is dropped is one mistake.
@@ -426,11 +427,11 @@ impl<T> Node for Head<T> {
     #[inline]
     fn remains(mut self: Rc<Self>) -> Option<Rc<dyn Node>> {
         if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
+            self.settle();
             if self.gate.is_told() {
                 self.tell_gone();
                 self.gate.set_told(false);
             }
-            self.settle();
             // Again, without the weak links of those that look after unfired heads.
             if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
                 return Some(self);

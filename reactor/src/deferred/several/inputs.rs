@@ -76,12 +76,18 @@ pub(super) fn join<P: Policy>(
     let mut early = None;
     let mut trampoline = Trampoline::new(None);
     for (index, input) in inputs.into_iter().enumerate() {
-        if trace::is_on() {
-            input.trace().tell(DeferredEvent::Joined { list: trace.number(), index });
-        }
+        let input_trace = input.trace();
         let (result, input_control) = match input.try_result() {
-            Ok(result) => (Some(result), None),
+            Ok(result) => {
+                if trace::is_on() {
+                    tell_joined(input_trace, trace, index, Some(&result));
+                }
+                (Some(result), None)
+            }
             Err(chain) => {
+                if trace::is_on() {
+                    tell_joined::<P::Input>(input_trace, trace, index, None);
+                }
                 let step = Rc::new(Input { index, joint: joint.clone(), inbox: Cell::new(None) });
                 (None, Some(chain.end_with(FlatRc::new(step))))
             }
@@ -97,6 +103,17 @@ pub(super) fn join<P: Policy>(
     let next = early.map_or(Next::Nothing, |decided| joint.clone().decide(decided, &mut trampoline));
     trampoline.begin(next);
     Deferred::from_chain(Chain::new(FlatRc::new(joint), FlatRc::new(control)))
+}
+
+/// Tells those who listen of an input. They have not heard of it yet if it has had its result from the start.
+#[cold]
+#[inline(never)]
+fn tell_joined<T: 'static>(input: Trace, list: Trace, index: usize, result: Option<&Result<T, Failure>>) {
+    let is_new = result.is_some() && input.number() == 0;
+    let input = if is_new { input.tell_made(DeferredKind::Result) } else { input };
+    let seen = result.and_then(trace::see);
+    let result = seen.as_ref().map(|seen| seen.shown());
+    input.tell(DeferredEvent::Joined { list: list.number(), index, result });
 }
 
 /// The controls of the inputs, used to cancel them. The list's control and the steps of all inputs share it.
