@@ -132,6 +132,28 @@ fn a_list_has_the_inputs_that_had_their_results_before_it() {
 }
 
 #[test]
+fn the_body_of_a_coroutine_has_a_box_of_its_own_and_its_result_begins_there() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (number, firer) = Deferred::<u32>::new();
+        let end = Deferred::from_future(async move { Ok::<_, Failure>(number.await? + 1) });
+        firer.callback(1).unwrap();
+        assert_eq!(end.result(), Some(2));
+    });
+    let model = lines.model();
+    let ladders = Ladders::new(&model);
+    let text = ladders.to_text();
+    assert_eq!(text.matches(" ▒▒▒▒▒ ").count(), 2, "{text}");
+    assert!(!text.contains('□') && !text.contains('┛') && text.contains("▒: the body of a coroutine"), "{text}");
+    let svg = ladders.to_svg();
+    assert_eq!(svg.matches("class=\"bodybox\"").count(), 2, "{svg}");
+    assert!(!svg.contains(">cb<") && svg.contains(">async: the body"), "{svg}");
+    // The last row has its value on the lane of values, and nothing on the other one.
+    let lit = |class: &str| svg.matches(&format!("<polyline class=\"{class}\"")).count();
+    assert_eq!((lit("ok"), lit("err")), (3, 0), "{svg}");
+}
+
+#[test]
 fn what_is_paused_for_ever_is_told() {
     let lines = Lines::default();
     lines.stream().during(|| {

@@ -13,7 +13,7 @@
 //! A Deferred that a callback gave back stands inside, as a ladder of its own; so do the inputs of a list, and what a
 //! coroutine awaits. Everything that is drawn is in this structure, and [`Ladders::path`] reads the path off it.
 //!
-//! Next: `ladder_text.rs`, the ladder as text.
+//! Next: `request.rs`, the ladders that have to do with each other.
 
 use super::words;
 use crate::model::{Chain, ChainEvent, Happened, Model, Passed, Run, Side, Step, StepState};
@@ -171,23 +171,19 @@ impl Ladders {
         self
     }
 
-    /// The ladders of all that has to do with this Deferred: what it waits for and what waits for it, what its callbacks made
-    /// and fired.
-    pub fn of_request(model: &Model, deferred: u64) -> Ladders {
-        let mut beside: HashMap<u64, Vec<u64>> = HashMap::new();
-        for chain in model.chains.chains.values() {
-            for other in related(model, chain) {
-                beside.entry(chain.number).or_default().push(other);
-                beside.entry(other).or_default().push(chain.number);
+    /// Whether the body of a coroutine ran in one of them.
+    pub(super) fn has_body(&self) -> bool {
+        let mut left: Vec<&Ladder> = self.0.iter().collect();
+        while let Some(ladder) = left.pop() {
+            for rung in &ladder.rungs {
+                match &rung.kind {
+                    RungKind::Inside(inner) => left.extend(inner),
+                    RungKind::Ran { side: Side::Body, .. } => return true,
+                    _ => {}
+                }
             }
         }
-        let (mut wanted, mut left) = (BTreeSet::new(), vec![deferred]);
-        while let Some(number) = left.pop() {
-            if wanted.insert(number) {
-                left.extend(beside.get(&number).into_iter().flatten());
-            }
-        }
-        Ladders::of(model, |chain| wanted.contains(&chain.number))
+        false
     }
 
     /// The callbacks that ran, in the order in which they ran, read off the rows.
@@ -213,23 +209,6 @@ impl Ladders {
         path.sort_by_key(|step| step.at);
         path
     }
-}
-
-/// The Deferreds that this one has to do with.
-fn related(model: &Model, chain: &Chain) -> Vec<u64> {
-    let mut related: Vec<u64> = chain.inner_of.into_iter().chain(chain.list).chain(chain.waits_for).collect();
-    for event in &chain.log {
-        let by = event.in_step.and_then(|step| model.chains.steps.get(&step));
-        related.extend(by.map(|step| step.chain));
-        match event.what {
-            Happened::Shares(other)
-            | Happened::WillHandOn(other)
-            | Happened::HandedOn(other)
-            | Happened::Awaited(Some(other)) => related.push(other),
-            _ => {}
-        }
-    }
-    related
 }
 
 /// The Deferreds that each run of a coroutine's body awaits, by the number of that step.

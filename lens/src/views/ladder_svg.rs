@@ -17,9 +17,10 @@ const ROW: i64 = 30;
 /// Half the width and half the height of a callback's box.
 const BOX: (i64, i64) = (22, 11);
 /// What a reader must know.
-const LEGEND: [&str; 3] = [
+const LEGEND: [&str; 4] = [
     "Down: a chain. Green: on the lane of values. Red: on the lane of failures. Small numbers: in which order it happened.",
     "cb: a callback. eb: an errback. both: one function for either. Full box: it ran. Hollow box: it did not.",
+    "async: the body of a coroutine ran, to its next await or to its end: no result comes into it.",
     "Grey text: a remark, or a callback that did not run. No thick line: the chain waits for something.",
 ];
 /// Texts are cut to this many characters, within what they quote: what came of it stays.
@@ -37,7 +38,8 @@ impl Ladders {
         for ladder in &self.0 {
             y = ladder.draw(&mut svg, 12, y) + 28;
         }
-        for (line, text) in (0..).zip(LEGEND) {
+        let legend = LEGEND.into_iter().filter(|text| !text.starts_with("async") || self.has_body());
+        for (line, text) in (0..).zip(legend) {
             svg.text("soft small", (12, y + line * 16), text);
         }
         svg
@@ -91,13 +93,14 @@ impl Rung {
                 for lane in [OK, ERR] {
                     svg.line("dash", &[(x + lane, top), (x + lane, bottom)]);
                 }
+                // A body gets nothing: its result begins on its lane.
+                let from = x + if self.lane == Lane::Neither { offset(self.after) } else { offset(self.lane) };
+                let to = x + offset(self.after);
                 if self.lane != Lane::Neither {
-                    let from = x + offset(self.lane);
-                    let to = x + offset(self.after);
                     svg.line(class(self.lane), &[(from, top), (from, top + ROW / 2)]);
-                    if self.after != Lane::Neither {
-                        svg.line(class(self.after), &[(from, top + ROW / 2), (from, bend), (to, bend), (to, bottom)]);
-                    }
+                }
+                if self.after != Lane::Neither {
+                    svg.line(class(self.after), &[(from, top + ROW / 2), (from, bend), (to, bend), (to, bottom)]);
                 }
                 boxes(svg, x, top, *side, self.lane, true);
                 self.texts(svg, x, top + ROW / 2 + 4);
@@ -199,6 +202,9 @@ fn boxes(svg: &mut Svg, x: i64, top: i64, side: Side, lit: Lane, ran: bool) {
             one(Lane::Value, "cb");
             one(Lane::Failure, "eb");
         }
-        Side::Body => one(if lit == Lane::Failure { Lane::Failure } else { Lane::Value }, "async"),
+        Side::Body => {
+            svg.rect("bodybox", (x + OK - half, middle - high), (ERR - OK + 2 * half, 2 * high));
+            svg.text("inbox small", (x + (OK + ERR) / 2, middle + 4), "async");
+        }
     }
 }

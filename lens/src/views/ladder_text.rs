@@ -8,6 +8,9 @@ use super::ladder::{Ladder, Ladders, Lane, Rung, RungKind};
 use super::{Ink, Text, words};
 use crate::model::Side;
 
+/// The lanes of a row in which the body of a coroutine ran: no result comes into it.
+const BODY: &str = " ▒▒▒▒▒   ";
+
 /// The width of a text, in columns.
 pub(crate) const WIDTH: usize = 80;
 
@@ -24,6 +27,9 @@ impl Ladders {
             false => "ok: values; err: failures; the numbers: in which order it happened.",
         };
         out.line(Ink::Dim, end);
+        if self.has_body() {
+            out.line(Ink::Dim, "▒: the body of a coroutine ran, to its next await or to its end.");
+        }
         out
     }
 
@@ -76,6 +82,7 @@ impl Rung {
         }
         let lit = match &self.kind {
             RungKind::Source => lanes(Lane::Neither, Some(('●', self.after))),
+            RungKind::Ran { side: Side::Body, .. } => BODY.to_owned(),
             RungKind::Ran { side, .. } => boxes(*side, self.lane, true),
             RungKind::PassedBy { side } | RungKind::NotReached { side } => boxes(*side, self.lane, false),
             RungKind::Note => lanes(self.lane, None),
@@ -88,7 +95,9 @@ impl Rung {
             (RungKind::Ran { .. }, _) => {
                 line(out, indent, (Ink::Plain, &format!("{lit}{}", self.label)), place);
                 let (lane, after) = (self.lane, self.after);
-                let turn = if lane == after || after == Lane::Neither { lanes(after, None) } else { crossing(after) };
+                // A body gets nothing: its result begins on its lane.
+                let is_straight = lane == after || lane == Lane::Neither || after == Lane::Neither;
+                let turn = if is_straight { lanes(after, None) } else { crossing(after) };
                 let ink = if after == Lane::Failure { Ink::Failure } else { Ink::Plain };
                 line(out, indent, (ink, &format!("{turn}     {}", self.detail)), "");
             }
@@ -158,7 +167,9 @@ fn lanes_of(line: &str) -> String {
         '┆' | '□' | '┛' | '┗' => '┆',
         _ => ' ',
     };
-    line.chars().take(LANES - 1).map(below).collect()
+    let is_lane = |column: usize| matches!(column, 1 | 5);
+    let below = |(column, char)| if char == '▒' && is_lane(column) { '┆' } else { below(char) };
+    line.chars().take(LANES - 1).enumerate().map(below).collect()
 }
 
 /// Breaks a text that is too long for its room, between words if it can.
@@ -184,10 +195,7 @@ fn lanes(lit: Lane, mark: Option<(char, Lane)>) -> String {
 /// The lanes of a callback's row: full boxes for one that ran.
 fn boxes(side: Side, lit: Lane, ran: bool) -> String {
     let own = |lane: Lane| {
-        matches!(
-            (side, lane),
-            (Side::Callback, Lane::Value) | (Side::Errback, Lane::Failure) | (Side::Both | Side::Body, _)
-        )
+        matches!((side, lane), (Side::Callback, Lane::Value) | (Side::Errback, Lane::Failure) | (Side::Both, _))
     };
     let lane = |lane: Lane| match (own(lane), lit == lane) {
         (true, true) if ran => '█',
@@ -195,7 +203,7 @@ fn boxes(side: Side, lit: Lane, ran: bool) -> String {
         (false, true) => '┃',
         (false, false) => '┆',
     };
-    let between = if matches!(side, Side::Both | Side::Body) { "───" } else { "   " };
+    let between = if side == Side::Both { "───" } else { "   " };
     format!(" {}{between}{}   ", lane(Lane::Value), lane(Lane::Failure))
 }
 

@@ -3,7 +3,7 @@
 //! * `words.rs`: times, places and values, short enough for a picture;
 //! * `ink.rs`: a text, and its colours on a terminal;
 //! * `svg.rs`: a picture made of a few shapes;
-//! * `ladder.rs`: Deferreds, with the path that was taken (`ladder_text.rs`, `ladder_svg.rs`);
+//! * `ladder.rs`: Deferreds, with the path that was taken (`request.rs`, `ladder_text.rs`, `ladder_svg.rs`);
 //! * `loop_view.rs`: turns, and what held them;
 //! * `tls.rs`: what encrypted bytes are, as far as anybody can tell;
 //! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_world.rs`, `wire_svg.rs`, `wire_text.rs`);
@@ -20,6 +20,7 @@ mod ladder_svg;
 mod ladder_text;
 pub mod loop_view;
 pub mod page;
+mod request;
 mod svg;
 mod tls;
 mod waiting;

@@ -18,7 +18,7 @@ text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:7
 .line{stroke:var(--faint);stroke-width:1.5;fill:none}.dash{stroke:var(--faint);stroke-width:1.5;stroke-dasharray:2 4;fill:none}\
 .ok{stroke:var(--ok);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
 .err{stroke:var(--err);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
-.box{fill:var(--paper);stroke:var(--faint);stroke-width:1.5}.okbox{fill:var(--ok);stroke:var(--ok)}.errbox{fill:var(--err);stroke:var(--err)}\
+.box{fill:var(--paper);stroke:var(--faint);stroke-width:1.5}.bodybox{fill:var(--cool);stroke:var(--cool)}.okbox{fill:var(--ok);stroke:var(--ok)}.errbox{fill:var(--err);stroke:var(--err)}\
 .okt{fill:var(--ok)}.errt{fill:var(--err)}.hott{fill:var(--hot);font-weight:700}.inbox{fill:#fff;font-weight:700;text-anchor:middle}\
 .frame{fill:var(--fill);stroke:var(--faint);stroke-width:1}.hot{fill:var(--hot)}.cool{fill:var(--cool)}.bar{fill:var(--faint)}\
 .plainline{stroke:var(--soft);stroke-width:1.6;fill:none}.hotline{stroke:var(--hot);stroke-width:2;fill:none}.coolline{stroke:var(--cool);stroke-width:1.6;fill:none}\
