@@ -59,6 +59,24 @@ fn a_chain_of_which_a_callback_got_a_result_has_fired() {
     }
 }
 
+#[test]
+fn a_ladder_of_a_world_names_its_host_and_a_program_without_a_clock_has_no_time() {
+    let made = |seq: u64, host: &str| {
+        let made = r#""kind":"deferred_made","what":"deferred","place":"a.rs:1:1""#;
+        format!("{{\"seq\":{seq},\"host\":\"{host}\",{made},\"deferred\":{seq}}}\n")
+    };
+    let two = model(&(made(1, "Alford") + &made(2, "Bolden")));
+    let text = Ladders::new(&two).to_text();
+    assert!(text.contains("Alford: Deferred 1 ") && text.contains("Bolden: Deferred 2 "), "{text}");
+    assert!(Ladders::new(&two).to_svg().contains(">Bolden: Deferred 2<"));
+    let one = model(&made(1, "Alford"));
+    assert!(Ladders::new(&one).to_text().starts_with("Deferred 1 "), "one host needs no name");
+    assert!(Verdict::new(&one).summary.starts_with("1 event without a clock: "), "{}", Verdict::new(&one).summary);
+    let alike = model(&(1..4).map(|seq| made(seq, "Alford")).collect::<String>());
+    let waits = Waits::of(&alike).to_text();
+    assert!(waits.contains("Alford: 3 Deferreds, each of which has not been fired"), "{waits}");
+}
+
 /// A world's end cuts its programs off in the midst of their work.
 #[test]
 fn what_has_not_fired_when_a_world_ends_is_no_mistake_unless_nothing_can_fire_it() {
@@ -182,7 +200,7 @@ fn what_is_to_get_the_result_of_another_waits_for_it() {
     let lines = Waits::of(&model).lines;
     let [outer, inner] = &lines[..] else { panic!("{lines:#?}") };
     assert!(outer.text.starts_with(&format!("Deferred {other} ")) && outer.depth == 0, "{lines:#?}");
-    assert!(inner.text.starts_with(&format!("Deferred {one} ")) && inner.depth == 1, "{lines:#?}");
+    assert!(inner.text.starts_with(&format!("Deferred {one}, which ")) && inner.depth == 1, "{lines:#?}");
     assert_eq!(Ladders::of_request(&model, other).0.len(), 2);
 }
 

@@ -6,6 +6,7 @@ mod util;
 use lens::Model;
 use lens::verdict::{About, Verdict};
 use lens::views::page::page;
+use lens::views::waits::Waits;
 use lens::views::wire::{Carried, Row, What, Wire};
 use util::model;
 
@@ -37,6 +38,51 @@ fn a_connection_that_was_not_made_is_not_drawn_as_one() {
     assert_eq!(arrows(&[connect, refused, close]), expected.map(|(label, to_us)| (label.to_owned(), to_us)));
     let at_once = r#""connect","address":"1.2.3.4:5","failed":"NetworkUnreachable","code":101"#;
     assert_eq!(arrows(&[at_once]), [("connect fails: NetworkUnreachable".to_owned(), false)]);
+}
+
+#[test]
+fn nothing_is_sent_by_a_close_after_the_connection_broke() {
+    let connect = r#""connect","address":"1.2.3.4:5","done":0"#;
+    let broken = r#""write","offered":5,"failed":"ConnectionReset","code":104"#;
+    let close = r#""close","done":0"#;
+    let expected = [("connect", false), ("write fails: ConnectionReset", false)];
+    assert_eq!(arrows(&[connect, broken, close]), expected.map(|(label, to_us)| (label.to_owned(), to_us)));
+    let blocked = r#""read","room":5,"failed":"WouldBlock","code":11"#;
+    assert!(arrows(&[connect, blocked, close])[1].0.starts_with("FIN: "), "without a break it is closed by a FIN");
+}
+
+/// The library looks an address up in a Deferred of its own, and connects in a callback of that.
+#[test]
+fn a_connection_that_is_being_made_stands_below_the_deferred_that_waits_for_it() {
+    let made = |number: u64, place: &str, callback: &str| {
+        format!(r#"{callback}"kind":"deferred_made","deferred":{number},"what":"deferred","place":"{place}""#)
+    };
+    let begun = |callback: u64| {
+        format!(r#""turn":1,"kind":"callback_begin","callback":{callback},"what":"soon_call","place":"a.rs:5:1""#)
+    };
+    let ended = |callback: u64| format!(r#""turn":1,"kind":"callback_end","callback":{callback},"took_ns":1"#);
+    let connect = |socket: u64, within: &str| {
+        format!(r#"{within}"kind":"call","call":"connect","socket":{socket},"address":"1.2.3.4:{socket}","done":0"#)
+    };
+    let mut lines = vec![made(1, "a.rs:5:1", ""), made(2, "a.rs:5:1", "")];
+    lines.extend([begun(1), connect(7, r#""in":1,"#), ended(1)]);
+    lines.extend([begun(2), made(3, "connector.rs:9:1", r#""in":2,"#)]);
+    lines.push(r#""kind":"step_added","deferred":3,"step":1,"side":"callback","place":"connector.rs:9:1""#.to_owned());
+    lines.extend([ended(2), connect(8, r#""in_step":1,"#)]);
+    let waits = |lines: &[String]| {
+        let waits = Waits::of(&written(lines)).lines.into_iter();
+        waits.map(|line| format!("{} {}", line.depth, line.text)).collect::<Vec<_>>()
+    };
+    let of = |number: u64| format!("1 connection {number} with 1.2.3.4:{number}, which is being made");
+    let deferred = |number: u64| format!("0 Deferred {number} has not been fired");
+    let third = "0 Deferred 3 has not been fired (1 callback not run yet)".to_owned();
+    assert_eq!(waits(&lines), [deferred(1), of(7), deferred(2), of(8), third.clone()]);
+    // The first address is refused: the next one is tried for the same Deferred.
+    lines.push(r#""kind":"call","call":"finish_connect","socket":7,"failed":"ConnectionRefused""#.to_owned());
+    lines.push(r#""kind":"call","call":"close","socket":7,"done":0"#.to_owned());
+    assert_eq!(waits(&lines), [deferred(1), deferred(2), of(8), third.clone()]);
+    lines.push(connect(9, r#""in":1,"#));
+    assert_eq!(waits(&lines), [deferred(1), of(9), deferred(2), of(8), third]);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Socket {
     pub outgoing: bool,
     /// Where the program asked for it.
     pub place: String,
+    /// Whether the program has asked for the connection, and neither has it nor was refused.
+    pub is_connecting: bool,
     /// When its connection came up.
     pub connected: Option<u64>,
     /// When the program asked for an end.
@@ -101,7 +103,7 @@ impl Sockets {
                 socket.place = event.text("place").to_owned();
             }
             "connected" => {
-                socket.connected = Some(event.ns);
+                (socket.connected, socket.is_connecting) = (Some(event.ns), false);
                 socket.peer = event.text("peer").to_owned();
                 socket.protocol = short(event.text("protocol")).to_owned();
                 socket.outgoing = event.flag("outgoing");
@@ -184,6 +186,7 @@ impl Socket {
             }
             "connect" => {
                 self.peer = event.text("address").to_owned();
+                self.is_connecting = event.text("failed").is_empty();
                 self.arrow(at, event, 0, event.text("failed"));
             }
             "close" => {
@@ -203,7 +206,11 @@ impl Socket {
                 }
                 self.arrow(at, event, done, event.text("failed"));
             }
-            "shutdown" | "finish_connect" | "reset_on_close" => self.arrow(at, event, 0, event.text("failed")),
+            "finish_connect" => {
+                self.is_connecting &= event.text("failed").is_empty();
+                self.arrow(at, event, 0, event.text("failed"));
+            }
+            "shutdown" | "reset_on_close" => self.arrow(at, event, 0, event.text("failed")),
             _ => {}
         }
     }

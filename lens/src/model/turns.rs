@@ -27,7 +27,7 @@ pub struct Turn {
     pub woke: u64,
     /// The callbacks in it, as indexes.
     pub callbacks: Vec<usize>,
-    /// The calls in it, as indexes, without the wait.
+    /// The calls in it, as indexes.
     pub calls: Vec<usize>,
     /// The phases in which something happened, with the time of each.
     pub phases: Vec<(String, u64)>,
@@ -98,6 +98,8 @@ pub struct Call {
     pub done: Option<u64>,
     /// The error.
     pub failed: String,
+    /// Whether a turn made it, and not the program before or after.
+    pub is_in_turn: bool,
     /// When it had returned.
     pub ns: u64,
     /// The event.
@@ -210,7 +212,8 @@ impl Turns {
             let waited = &mut self.turns[turn].waited;
             *waited = waited.saturating_add(event.number("took_ns").unwrap_or(0));
             self.turns[turn].woke = event.ns;
-        } else if let Some(turn) = turn {
+        }
+        if let Some(turn) = turn {
             self.turns[turn].calls.push(self.calls.len());
         }
         self.calls.push(Call {
@@ -218,6 +221,7 @@ impl Turns {
             socket: event.number("socket").or_else(|| event.number("listener")),
             done: event.number("done"),
             failed: event.text("failed").to_owned(),
+            is_in_turn: turn.is_some(),
             ns: event.ns,
             at,
         });

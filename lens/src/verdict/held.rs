@@ -23,8 +23,8 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
         let (worst, others) = (alike[0], &alike[1..]);
         let mut details = victims(model, worst);
         let waited = if details.is_empty() { "Nothing else waited meanwhile." } else { "Meanwhile these waited:" };
-        let sentence = format!("{} held the loop for {}. {waited}", who(worst), words::time(worst.took));
-        details.extend(slow_steps(model, worst));
+        let (took, inside) = (words::time(worst.took), slow_steps(model, worst));
+        let sentence = format!("{} held the loop for {took}{inside}. {waited}", who(worst));
         if !others.is_empty() {
             let all = alike.iter().fold(0_u64, |all, callback| all.saturating_add(callback.took));
             let (more, all) = (words::count(others.len(), "more time"), words::time(all));
@@ -73,18 +73,21 @@ pub(crate) fn who(callback: &Callback) -> String {
     }
 }
 
-/// The callbacks of Deferreds that took most of the time in a callback of the loop.
-fn slow_steps(model: &Model, callback: &Callback) -> Vec<String> {
+/// The callbacks of Deferreds that took most of the time in a callback of the loop, to stand behind its time; empty if
+/// there is none.
+pub(crate) fn slow_steps(model: &Model, callback: &Callback) -> String {
     let (begin, end) = (callback.begin, callback.end());
-    let mut slow = Vec::new();
+    let mut slow = String::new();
     for step in model.chains.steps.values() {
         if let StepState::Ran(run) = &step.state
+            && model.chains.chains.get(&step.chain).is_some_and(|chain| chain.host == callback.host)
+            && run.at > callback.at
             && run.begin >= begin
             && run.end <= end
             && run.end.saturating_sub(run.begin) > callback.took / 2
         {
             let took = words::time(run.end.saturating_sub(run.begin));
-            slow.push(format!("{took} of it in the callback added at {}", words::line_of(&step.place)));
+            slow.push_str(&format!(", {took} of it in the callback added at {}", words::line_of(&step.place)));
         }
     }
     slow

@@ -11,7 +11,7 @@
 mod held;
 mod system;
 
-pub(crate) use held::{victims, who};
+pub(crate) use held::{slow_steps, victims, who};
 
 use crate::model::{Callback, Chain, Happened, Model, Passed, Side, Step, StepState};
 use crate::views::{Ink, Text, words};
@@ -157,10 +157,10 @@ impl Verdict {
 fn summary(model: &Model) -> String {
     let hosts: Vec<_> = model.hosts().into_iter().filter(|host| !host.is_empty()).collect();
     let length = model.events.last().map_or(0, |event| event.ns);
+    let in_time = if length == 0 { " without a clock".to_owned() } else { format!(" in {}", words::time(length)) };
     let mut text = format!(
-        "{} in {}: {}, {}, {}, {}",
+        "{}{in_time}: {}, {}, {}, {}",
         words::count(model.events.len(), "event"),
-        words::time(length),
         words::count(model.turns.turns.len(), "turn"),
         words::count(model.turns.callbacks.len(), "callback"),
         words::count(model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).count(), "connection"),

@@ -51,6 +51,8 @@ pub struct Ladder {
     pub role: String,
     /// Where it was made.
     pub place: String,
+    /// The event that made it.
+    pub made_at: Option<usize>,
     /// From top to bottom.
     pub rungs: Vec<Rung>,
 }
@@ -132,7 +134,8 @@ impl Ladders {
 
     /// The ladders of the Deferreds for which `wanted` holds, and of what stands inside them.
     pub fn of(model: &Model, wanted: impl Fn(&Chain) -> bool) -> Ladders {
-        let mut builder = Builder { model, drawn: BTreeSet::new(), awaited: awaited(model) };
+        let has_hosts = model.hosts().len() > 1;
+        let mut builder = Builder { model, has_hosts, drawn: BTreeSet::new(), awaited: awaited(model) };
         let chains = &model.chains.chains;
         let is_inside = |chain: &Chain| {
             let outer = chain.inner_of.or(chain.list);
@@ -225,6 +228,8 @@ fn awaited(model: &Model) -> HashMap<u64, Vec<u64>> {
 
 struct Builder<'a> {
     model: &'a Model,
+    /// Whether there are several hosts, so that a Deferred says of which it is.
+    has_hosts: bool,
     drawn: BTreeSet<u64>,
     awaited: HashMap<u64, Vec<u64>>,
 }
@@ -236,11 +241,13 @@ impl Builder<'_> {
         if depth > MAX_DEPTH || !self.drawn.insert(number) {
             return None;
         }
+        let host = if self.has_hosts && depth == 0 { format!("{}: ", chain.host) } else { String::new() };
         let mut ladder = Ladder {
             chain: number,
-            title: self.model.chains.name(number),
+            title: format!("{}{}", host.trim_start_matches(": "), self.model.chains.name(number)),
             role: role.to_owned(),
             place: chain.place.clone(),
+            made_at: chain.log.first().map(|made| made.at),
             rungs: Vec::new(),
         };
         if chain.is_list() {

@@ -51,11 +51,13 @@ impl Ladder {
     pub(super) fn draw(&self, svg: &mut Svg, x: i64, top: i64) -> i64 {
         let role = if self.role.is_empty() { String::new() } else { format!("{}: ", self.role) };
         let title = format!("{role}{}", self.title);
+        svg.begin(self.made_at);
         svg.text("title", (x, top + 14), &title);
         let place = words::short_place(&self.place);
         svg.place("soft small", (x + width_of(&title, "") + 16, top + 14), &self.place, &format!("made at {place}"));
         svg.text("okt small mid", (x + OK, top + 34), "value");
         svg.text("errt small mid", (x + ERR, top + 34), "failure");
+        svg.end();
         let mut y = top + 42;
         for (index, rung) in self.rungs.iter().enumerate() {
             let is_last = index + 1 == self.rungs.len();
@@ -78,7 +80,9 @@ impl Rung {
                     bottom = ladder.draw(&mut inner, x + TEXT, bottom) + 12;
                 }
                 let (right, _) = inner.size();
+                svg.begin(ladders.iter().filter_map(|ladder| ladder.made_at).min());
                 svg.rect("frame", (x + TEXT - 10, top), (right - x - TEXT + 10, bottom - top));
+                svg.end();
                 lanes(svg, x, (top - 6, bottom + 8), self.lane);
                 let mut y = top + 6;
                 for ladder in ladders {

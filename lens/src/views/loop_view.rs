@@ -3,12 +3,15 @@
 //!
 //! A column stands for one turn, or for several if there are many: from an hour to one turn, it is the same view.
 //!
-//! Next: `tls.rs`, what encrypted bytes are.
+//! Next: `turn_steps.rs`, one turn step by step.
 
-use super::svg::Svg;
+use super::calls::Calls;
+use super::svg::{Svg, width_of};
+use super::turn_steps::{MAX_STEP, steps};
 use super::{Ink, Text, words};
 use crate::model::{Callback, Model, Turn};
 use crate::verdict::{self, SLOW};
+use std::collections::BTreeMap;
 
 /// Maximum number of columns.
 pub const MAX_COLUMNS: usize = 60;
@@ -21,6 +24,7 @@ const PICTURE: usize = 120;
 
 /// What the marks of a text are.
 const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on.\n\
+    e, c, t, f, x: something happened in this phase.\n\
     longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
 
 /// The phases of a turn, in their order, with a letter for each.
@@ -64,11 +68,16 @@ impl LoopViews {
         let is_shown = |turn: &Turn| {
             range.is_none_or(|(from, to)| (from..=to).contains(&turn.number)) && run.is_none_or(|run| turn.run == run)
         };
-        let view = |mut program: Program<'_>| {
+        let view = |(mut program, is_only): (Program<'_>, bool)| {
             program.turns.retain(|turn| is_shown(turn));
-            (!program.turns.is_empty()).then(|| LoopView::new(model, &program))
+            (!program.turns.is_empty()).then(|| LoopView::new(model, &program, is_only && range.is_none()))
         };
-        let mut views: Vec<LoopView> = hosts.iter().flat_map(|host| programs(model, host)).filter_map(view).collect();
+        let of_host = |host: &&str| {
+            let programs = programs(model, host);
+            let is_only = programs.len() == 1;
+            programs.into_iter().map(move |program| (program, is_only))
+        };
+        let mut views: Vec<LoopView> = hosts.iter().flat_map(of_host).filter_map(view).collect();
         let left_out = views.split_off(views.len().min(MAX_LOOPS)).into_iter().map(|view| view.name).collect();
         LoopViews { views, left_out }
     }
@@ -118,6 +127,8 @@ pub struct LoopView {
     pub columns: Vec<Column>,
     /// The callbacks that held the loop, and what waited.
     pub held: Vec<(String, Vec<String>)>,
+    /// The calls to the system, by name.
+    pub calls: Calls,
     /// Each step of the turn, if it is only one.
     pub steps: Vec<(u64, usize, String)>,
 }
@@ -139,8 +150,10 @@ pub struct Column {
     pub busy: u64,
     /// The phases in which something happened.
     pub phases: Vec<&'static str>,
-    /// Number of calls to the system, without the waits.
+    /// Number of calls to the system.
     pub calls: usize,
+    /// Number of calls of each name.
+    pub of_call: BTreeMap<String, usize>,
     /// Number of callbacks.
     pub callbacks: usize,
     /// How long the longest callback took.
@@ -158,14 +171,16 @@ pub struct Column {
 }
 
 impl LoopView {
-    fn new(model: &Model, Program { name, turns }: &Program<'_>) -> LoopView {
+    /// `is_all` says that no turn of this host is left out.
+    fn new(model: &Model, Program { name, turns }: &Program<'_>, is_all: bool) -> LoopView {
         let each = turns.len().div_ceil(MAX_COLUMNS).max(1);
         let columns: Vec<Column> = turns.chunks(each).map(|turns| Column::of(model, turns)).collect();
         let shown = turns.iter().flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
         let slow = shown.filter(|callback| is_slow(callback));
-        let held = slow.map(|callback| (headline(callback), verdict::victims(model, callback))).collect();
+        let held = slow.map(|callback| (headline(model, callback), verdict::victims(model, callback))).collect();
         let steps = if let [turn] = turns[..] { steps(model, turn) } else { Vec::new() };
-        LoopView { name: name.clone(), columns, held, steps }
+        let calls = Calls::of(model, turns, is_all);
+        LoopView { name: name.clone(), columns, held, calls, steps }
     }
 
     /// As text of 80 columns, without colours.
@@ -202,8 +217,8 @@ impl LoopView {
         out.line(Ink::Plain, "");
         let mut lane = |name: &str, cell: &dyn Fn(&Column) -> char| {
             let cells: String = self.columns.iter().map(cell).collect();
-            out.line(Ink::Plain, &format!("{name:>10} {cells}"));
-            out.ink_each(11..usize::MAX, |_, cell| match cell {
+            out.line(Ink::Plain, &format!("{name:>13} {cells}"));
+            out.ink_each(14..usize::MAX, |_, cell| match cell {
                 '#' => Some(Ink::Wrong),
                 '!' => Some(Ink::Victim),
                 '·' => Some(Ink::Dim),
@@ -215,12 +230,14 @@ impl LoopView {
         for (phase, letter) in &PHASES[1..] {
             lane(phase, &|column| if column.phases.contains(phase) { *letter } else { '·' });
         }
-        lane("kernel", &|column| digit(column.calls));
+        lane("system calls", &|column| digit(column.calls));
         lane("callbacks", &|column| digit(column.callbacks));
         lane("longest", &|column| duration_mark(column.longest));
-        lane("timers", &|column| digit(column.timers));
+        lane("delayed calls", &|column| digit(column.timers));
         lane("late", &|column| duration_mark(column.latest));
-        lane("kept", &|column| if column.victims > 0 { '!' } else { '·' });
+        lane("kept waiting", &|column| if column.victims > 0 { '!' } else { '·' });
+        out.line(Ink::Plain, "");
+        self.calls.lines().iter().for_each(|line| out.line(Ink::Dim, line));
         for (sentence, victims) in &self.held {
             out.block(Ink::Wrong, &format!("\n{}", words::wrapped(&format!("# {sentence}"), 2)));
             let victims = victims.iter().map(|victim| words::wrapped(&format!("  ! {victim}"), 4));
@@ -232,7 +249,7 @@ impl LoopView {
         for (ns, depth, text) in &self.steps {
             let indent = "  ".repeat(*depth);
             let since = format!("+{}", words::time(*ns));
-            out.line(Ink::Plain, &format!("{since:>10} {}", words::cut(&format!("{indent}{text}"), 68)));
+            out.line(Ink::Plain, &format!("{since:>10} {}", words::cut(&format!("{indent}{text}"), MAX_STEP)));
             out.ink(0..10, Ink::Dim);
         }
     }
@@ -248,8 +265,14 @@ impl LoopView {
         let wide = (960 / self.columns.len().max(1) as i64).clamp(16, 64);
         svg.text("title", (12, 24), if self.name.is_empty() { "the loop" } else { &self.name });
         // The lanes, from top to bottom, and their heights.
-        let lanes =
-            [("waiting", 44), ("phases", 78), ("kernel", 50), ("callbacks", 90), ("timers", 44), ("kept waiting", 30)];
+        let lanes = [
+            ("waiting", 44),
+            ("phases", 78),
+            ("system calls", 50),
+            ("callbacks", 90),
+            ("delayed calls", 44),
+            ("kept waiting", 30),
+        ];
         let mut tops = Vec::new();
         let mut y = 60;
         for (name, height) in lanes {
@@ -308,8 +331,14 @@ impl LoopView {
             svg.text("soft small end", (LEFT - 12, tops[lane].0 + 10), &most);
         }
         if let (Some(first), Some(last)) = (self.columns.first(), self.columns.last()) {
-            svg.text("soft small", (LEFT, y + 4), &words::time(first.begin));
-            svg.text("soft small end", (LEFT + wide * self.columns.len() as i64, y + 4), &words::time(last.end));
+            let (begin, end) = (words::time(first.begin), words::time(last.end));
+            let width = wide * self.columns.len() as i64;
+            if width < width_of(&begin, "small") + width_of(&end, "small") + 20 {
+                svg.text("soft small", (LEFT, y + 4), &format!("{begin} to {end}"));
+            } else {
+                svg.text("soft small", (LEFT, y + 4), &begin);
+                svg.text("soft small end", (LEFT + width, y + 4), &end);
+            }
             svg.text("soft small end", (LEFT - 12, y + 4), "time");
         }
         y += 28;
@@ -317,14 +346,19 @@ impl LoopView {
         let turns = words::count(usize::try_from(each).unwrap_or(usize::MAX), "turn");
         for line in [
             format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the longest callback;"),
-            "the figure at the left: a full bar. A dot: a delayed call. Orange: it held the loop; above it, its milliseconds."
+            "the figure at the left: a full bar. A dot: a delayed call. Red: it held the loop; above it, its milliseconds."
                 .to_owned(),
             "2!: two timers or sockets had to wait for that.".to_owned(),
         ] {
             svg.text("soft small", (12, y), &line);
             y += 17;
         }
-        y += 12;
+        y += 6;
+        for line in self.calls.lines() {
+            svg.text("soft small", (12, y), &line);
+            y += 15;
+        }
+        y += 14;
         for (sentence, victims) in &self.held {
             let sentence = words::wrapped_to(PICTURE, sentence, 0);
             let victims = victims.iter().map(|victim| words::wrapped_to(PICTURE, victim, 0));
@@ -359,6 +393,9 @@ impl Column {
         for turn in turns {
             column.waited = column.waited.saturating_add(turn.waited);
             column.calls += turn.calls.len();
+            for call in &turn.calls {
+                *column.of_call.entry(model.turns.calls[*call].name.clone()).or_default() += 1;
+            }
             for (phase, _) in PHASES {
                 if turn.phases.iter().any(|(name, _)| name == phase) && !column.phases.contains(&phase) {
                     column.phases.push(phase);
@@ -383,6 +420,13 @@ impl Column {
         column
     }
 
+    /// The calls to the system: how many, and of each name.
+    pub(super) fn calls(&self) -> String {
+        let of_call: Vec<_> = self.of_call.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let names = if of_call.is_empty() { String::new() } else { format!(" ({})", of_call.join(", ")) };
+        format!("{}{names}", words::count(self.calls, "call"))
+    }
+
     /// Number of turns.
     fn turns(&self) -> u64 {
         self.last.saturating_sub(self.first).saturating_add(1)
@@ -400,7 +444,7 @@ impl Column {
             "{turns} at {}: waited {}, {}, {} taking {}{longest}",
             words::time(self.begin),
             words::time(self.waited),
-            words::count(self.calls, "call"),
+            self.calls(),
             words::count(self.callbacks, "callback"),
             words::time(self.busy),
         )
@@ -412,44 +456,9 @@ pub(super) fn is_slow(callback: &Callback) -> bool {
 }
 
 /// What held the loop, with the time first.
-pub(super) fn headline(callback: &Callback) -> String {
-    format!("{} held by {}", words::time(callback.took), verdict::who(callback))
-}
-
-/// Everything in one turn, with the time since it began.
-fn steps(model: &Model, turn: &Turn) -> Vec<(u64, usize, String)> {
-    let events = model.events.iter().skip(turn.at).filter(|event| event.host == turn.host);
-    let mut depth = 0;
-    let mut steps = Vec::new();
-    for (index, event) in events.take_while(|event| event.turn == turn.number).enumerate() {
-        if index > 0 && event.kind == "trace" {
-            break; // The host is started again.
-        }
-        let socket = event.number("socket").map(|socket| format!(" on {socket}")).unwrap_or_default();
-        let text = match event.kind.as_str() {
-            "phase" => format!("── {}", event.phase),
-            "call" => {
-                let failed = event.text("failed");
-                let outcome =
-                    if failed.is_empty() { event.number("done").unwrap_or(0).to_string() } else { failed.to_owned() };
-                format!("{}{socket}: {outcome}", event.text("call"))
-            }
-            "callback_begin" => event.text("words").to_owned(),
-            "callback_end" => {
-                depth -= usize::from(depth > 0);
-                format!("took {}", words::time(event.number("took_ns").unwrap_or(0)))
-            }
-            "turn_end" => "── the turn is over".to_owned(),
-            "network" => event.text("words").to_owned(),
-            other => format!("{}{socket}", other.replace('_', " ")),
-        };
-        steps.push((event.ns - turn.begin.min(event.ns), depth, text));
-        depth += usize::from(event.kind == "callback_begin");
-        if event.kind == "turn_end" {
-            break;
-        }
-    }
-    steps
+pub(super) fn headline(model: &Model, callback: &Callback) -> String {
+    let inside = verdict::slow_steps(model, callback);
+    format!("{} held by {}{inside}", words::time(callback.took), verdict::who(callback))
 }
 
 /// A share, as a block.

@@ -4,15 +4,17 @@
 //! * `ink.rs`: a text, and its colours on a terminal;
 //! * `svg.rs`: a picture made of a few shapes;
 //! * `ladder.rs`: Deferreds, with the path that was taken (`request.rs`, `ladder_text.rs`, `ladder_svg.rs`);
-//! * `loop_view.rs`: turns, and what held them;
+//! * `loop_view.rs`: turns, and what held them (`turn_steps.rs`, `calls.rs`);
 //! * `tls.rs`: what encrypted bytes are, as far as anybody can tell;
 //! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_world.rs`, `wire_svg.rs`, `wire_text.rs`);
 //! * `connections.rs`: a list of the connections;
-//! * `waiting.rs`: what waits for what, at each moment; `waits.rs`: at one of them;
+//! * `waiting.rs`: what waits for what, at each moment (`attempts.rs`); `waits.rs`: at one of them;
 //! * `page/`: everything in one file.
 //!
 //! Next: `words.rs`, times and texts for a person.
 
+mod attempts;
+mod calls;
 pub mod connections;
 mod ink;
 pub mod ladder;
@@ -23,6 +25,7 @@ pub mod page;
 mod request;
 mod svg;
 mod tls;
+mod turn_steps;
 mod waiting;
 pub mod waits;
 pub mod wire;
@@ -31,5 +34,6 @@ mod wire_text;
 mod wire_world;
 pub(crate) mod words;
 
+pub use calls::Calls;
 pub(crate) use ink::Ink;
 pub use ink::{Text, shown};

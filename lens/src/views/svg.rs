@@ -8,11 +8,11 @@ use std::fmt::Write;
 
 /// The styles of all pictures. A reader without them still sees lines and texts.
 pub(crate) const STYLE: &str = "\
-svg{--ink:#1c2430;--soft:#6b7686;--faint:#c9d1dc;--paper:#fff;--ok:#14804a;--err:#c0332b;--hot:#d9480f;--cool:#2563a8;--two:#b45309;--three:#7c3aed;--fill:#eef2f7;\
+svg{--ink:#1c2430;--soft:#6b7686;--faint:#c9d1dc;--paper:#fff;--ok:#14804a;--err:#c0332b;--hot:#cf1322;--cool:#2563a8;--two:#0f7a4d;--three:#7c3aed;--four:#7a6200;--fill:#eef2f7;\
 font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:13px;background:var(--paper)}\
 @media(prefers-color-scheme:dark){svg:not(.light){--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;\
---hot:#ff9a57;--cool:#79b8ff;--two:#f0b429;--three:#c4a1ff;--fill:#1d2530}}\
-svg.dark{--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;--hot:#ff9a57;--cool:#79b8ff;--two:#f0b429;--three:#c4a1ff;--fill:#1d2530}\
+--hot:#ff7b72;--cool:#79b8ff;--two:#4cc38a;--three:#c4a1ff;--four:#e3c341;--fill:#1d2530}}\
+svg.dark{--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;--hot:#ff7b72;--cool:#79b8ff;--two:#4cc38a;--three:#c4a1ff;--four:#e3c341;--fill:#1d2530}\
 text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:700}.small{font-size:11px}\
 .over{paint-order:stroke;stroke:var(--paper);stroke-width:5px;stroke-linejoin:round}\
 .line{stroke:var(--faint);stroke-width:1.5;fill:none}.dash{stroke:var(--faint);stroke-width:1.5;stroke-dasharray:2 4;fill:none}\
@@ -23,7 +23,7 @@ text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:7
 .frame{fill:var(--fill);stroke:var(--faint);stroke-width:1}.hot{fill:var(--hot)}.cool{fill:var(--cool)}.bar{fill:var(--faint)}\
 .plainline{stroke:var(--soft);stroke-width:1.6;fill:none}.hotline{stroke:var(--hot);stroke-width:2;fill:none}.coolline{stroke:var(--cool);stroke-width:1.6;fill:none}\
 .twoline{stroke:var(--two);stroke-width:1.6;fill:none}.threeline{stroke:var(--three);stroke-width:1.6;fill:none}\
-.fourline{stroke:var(--err);stroke-width:1.6;fill:none}.mid{text-anchor:middle}.end{text-anchor:end}.late{opacity:.18}";
+.fourline{stroke:var(--four);stroke-width:1.6;fill:none}.mid{text-anchor:middle}.end{text-anchor:end}.late{opacity:.18}";
 
 /// A picture.
 #[derive(Debug, Clone, Default)]

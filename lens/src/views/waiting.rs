@@ -9,8 +9,9 @@
 //! The events are read once, and each touches few states. A view of one moment and the page of HTML, which goes from moment to
 //! moment, read the same states, so they cannot differ.
 //!
-//! Next: `waits.rs`, one moment as text and as a picture.
+//! Next: `attempts.rs`, what waits for a connection that is being made.
 
+use super::attempts::Attempts;
 use super::words;
 use crate::Event;
 use crate::model::{Chain, Happened, Model, Socket, StepState, Timer};
@@ -130,6 +131,7 @@ struct Replay {
     /// Delayed calls and sockets of the programs that run, by host and number.
     timers: HashMap<(String, u64), usize>,
     sockets: HashMap<(String, u64), usize>,
+    attempts: Attempts,
     /// Those of programs that have ended.
     gone: HashSet<Thing>,
     open: BTreeMap<Thing, State>,
@@ -158,6 +160,8 @@ impl Replay {
             }
             touched.extend(self.sockets.get(&key(number)).map(|index| Thing::Socket(*index)));
         }
+        let socket = event.number("socket").and_then(|number| self.sockets.get(&key(number)));
+        self.attempts.take(&self.model, event, socket.copied());
         if let Some(number) = event.number("deferred") {
             self.relate(number, event);
             let others = ["waits_for", "by", "list", "to", "source"].map(|key| event.number(key));
@@ -253,7 +257,7 @@ impl Replay {
         let state = match thing {
             Thing::Deferred(number) => self.deferred(self.model.chains.chains.get(&number)?)?,
             Thing::Timer(index) => timer(self.model.timers.timers.get(index)?)?,
-            Thing::Socket(index) => socket(self.model.sockets.sockets.get(index)?)?,
+            Thing::Socket(index) => self.attempts.state(index, socket(self.model.sockets.sockets.get(index)?)?),
         };
         Some(State { thing, from, ..state })
     }
@@ -355,10 +359,12 @@ fn timer(timer: &Timer) -> Option<State> {
 }
 
 fn socket(socket: &Socket) -> Option<State> {
-    if socket.connected.is_none() || socket.ended.is_some() || socket.is_closed {
+    let is_there = socket.connected.is_some() || socket.is_connecting;
+    if !is_there || socket.ended.is_some() || socket.is_closed {
         return None;
     }
     let what = match (socket.waiting, socket.full_since) {
+        _ if socket.is_connecting => "is being made".to_owned(),
         (0, _) => "is open".to_owned(),
         (bytes, None) => format!("has {bytes} bytes to send"),
         (bytes, Some(_)) => format!("has {bytes} bytes to send, and its peer does not read"),

@@ -153,7 +153,7 @@ impl Waits {
 fn line(depth: usize, state: &State, ns: u64) -> Line {
     Line {
         depth,
-        text: format!("{} {}", state.name, state.words(ns)),
+        text: format!("{}{}{}", state.name, if depth == 0 { " " } else { ", which " }, state.words(ns)),
         place: state.place.clone(),
         at: state.at,
         is_wrong: state.is_wrong,
@@ -200,7 +200,7 @@ fn words_of(members: &[&State], what: &str, ns: u64) -> String {
             format!("are due in {} to {}", words::time(soonest - ns), words::time(latest - ns))
         }
         (Some(soonest), _) => format!("are due, the first for {}", words::time(ns - soonest)),
-        _ => format!("of which each {}", first.what),
+        _ => return format!("{host}{} {what}, each of which {}", members.len(), first.what),
     };
     format!("{host}{} {what} {all}", members.len())
 }

@@ -101,6 +101,11 @@ impl Wire {
         };
         let has_ended = |what: &str| socket.arrows.iter().any(|arrow| arrow.what == what);
         let was_refused = socket.arrows.iter().any(|arrow| arrow.what.ends_with("connect") && !arrow.words.is_empty());
+        let is_break = |arrow: &Arrow| {
+            let broke = ["ConnectionReset", "ConnectionAborted", "BrokenPipe", "TimedOut"];
+            matches!(&*arrow.what, "read" | "write") && broke.contains(&&*arrow.words)
+        };
+        let was_broken = socket.arrows.iter().any(is_break);
         for arrow in &socket.arrows {
             let excerpt = excerpt(&arrow.bytes, arrow.count);
             let (to_us, from_us) = (|carried| (0, 1, carried), |carried| (1, 0, carried));
@@ -115,7 +120,7 @@ impl Wire {
                     (from_us(Carried::End), "RST: we end the connection".to_owned())
                 }
                 // After that, or without a connection, there is nothing left to say to the peer.
-                "close" if has_ended("shutdown") || was_refused => continue,
+                "close" if has_ended("shutdown") || was_refused || was_broken => continue,
                 "close" => (from_us(Carried::End), "FIN: we close the connection".to_owned()),
                 // It failed on our side, or the answer was a refusal.
                 "connect" if !arrow.words.is_empty() => {

@@ -113,7 +113,7 @@ impl Wire {
             legend.push("A box: a callback that runs.");
         }
         if rows.iter().any(|row| matches!(row.what, What::Arrow { carried: Carried::End, .. })) {
-            legend.push("Orange: no bytes, but the end of one direction (FIN), of the connection (RST), or an error.");
+            legend.push("Red: no bytes, but the end of one direction (FIN), of the connection (RST), or an error.");
         }
         if rows.iter().any(|row| matches!(row.what, What::Arrow { carried: Carried::Lost, .. })) {
             legend.push("An arrow that ends in a cross: it is lost on the way.");

@@ -120,6 +120,7 @@ pub(crate) fn passed(passed: &Passed) -> String {
     match passed {
         Passed::Value { text: Some(text), type_name } if type_name.ends_with("Vec<u8>") => bytes(text),
         Passed::Value { text: Some(text), .. } => one_line(text),
+        Passed::Value { type_name, .. } if type_name == "()" => "()".to_owned(),
         Passed::Value { type_name, .. } => format!("a {}", short_type(type_name)),
         Passed::Failure { type_name, text, .. } => match short_type(type_name).as_str() {
             name if text.is_empty() || name == text => name.to_owned(),

@@ -276,6 +276,50 @@ fn a_reader_chooses_the_loop_and_the_hosts() {
 }
 
 #[test]
+fn the_loop_is_that_of_the_event_until_a_reader_chooses_one_and_has_its_scale() {
+    let model = world(2, false);
+    let Some(page) = Page::open("follow", &model, &Part::first(&model)) else { return };
+    let turn_of = |host: &str| {
+        let is_turn = |event: &lens::Event| event.kind == "turn" && event.host == host;
+        model.events.iter().rposition(is_turn).expect("a turn") + 1
+    };
+    let seen = "const now = current_view().querySelector('.now');
+        return [columns[window_.loop].name, now ? at(+now.dataset.at).text.split(':')[0] : null];";
+    for host in ["client-2", "server"] {
+        assert_eq!(page.run(&format!("view('loop'); show({}); {seen}", turn_of(host))), json!([host, host]));
+    }
+    let chosen = format!("$('loop-of').value = 0; $('loop-of').onchange(); show({}); {seen}", turn_of("client-2"));
+    assert_eq!(page.run(&chosen), json!(["server", null]), "another host's column is not marked");
+    let texts = page.run("return all('#loop text').map(text => text.textContent)");
+    let texts: Vec<_> = texts.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(texts.contains(&"time") && texts.iter().filter(|text| text.ends_with(" ms")).count() >= 2, "{texts:?}");
+    assert!(page.run("return current_view().textContent").as_str().unwrap().contains("Red: a callback held the loop"));
+    page.is_clean();
+}
+
+#[test]
+fn a_deferred_that_is_not_made_yet_is_pale_with_its_heading_and_frame() {
+    let model = deferreds();
+    let Some(page) = Page::open("pale", &model, &Part::first(&model)) else { return };
+    let pale = "return all('#view-ladder .title, #view-ladder .frame').map(it => !!it.closest('.late'))";
+    let at = |moment: usize| page.run(&format!("view('ladder'); show({moment}); {pale}"));
+    let (begin, end) = (at(0), at(model.events.len()));
+    assert!(begin.as_array().is_some_and(|all| all.len() > 4 && all.iter().all(|it| it == true)), "{begin}");
+    assert!(end.as_array().is_some_and(|all| all.iter().all(|it| it == false)), "{end}");
+    page.is_clean();
+}
+
+#[test]
+fn an_address_that_is_typed_into_an_open_page_is_followed() {
+    let model = turns(90);
+    let Some(page) = Page::open("address", &model, &Part::first(&model)) else { return };
+    page.run("location.hash = 'at=120&view=loop'; dispatchEvent(new HashChangeEvent('hashchange'))");
+    assert_eq!(page.run("return [moment, current_view().id]"), json!([120, "view-loop"]));
+    page.run("location.hash = 'at=60'; dispatchEvent(new HashChangeEvent('hashchange'))");
+    assert_eq!(page.run("return [moment, current_view().id]"), json!([60, "view-loop"]));
+}
+
+#[test]
 fn the_page_can_be_used_by_everybody_in_light_and_dark_and_on_a_telephone() {
     for (name, model) in [("axe-deferreds", deferreds()), ("axe-world", world(10, true)), ("axe-turns", turns(90))] {
         let Some(page) = Page::open(name, &model, &Part::first(&model)) else { return };

@@ -120,7 +120,7 @@ pub(super) fn events(model: &Model, part: &Part, texts: &mut Table, places: &mut
 
 /// Where an event belongs in the source: the place that it names, or else that of what it is about: the callback of a
 /// Deferred, the Deferred, the delayed call, the connection. An event in a callback of a Deferred belongs to that.
-fn place_of<'a>(model: &'a Model, at: usize, event: &'a Event) -> Option<&'a str> {
+pub(in crate::views) fn place_of<'a>(model: &'a Model, at: usize, event: &'a Event) -> Option<&'a str> {
     let chains = &model.chains;
     let step = |number: Option<u64>| number.and_then(|step| chains.steps.get(&step)).map(|step| &*step.place);
     let deferred = || event.number("deferred").and_then(|it| chains.chains.get(&it)).map(|chain| &*chain.place);

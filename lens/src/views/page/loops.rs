@@ -6,6 +6,7 @@ use super::data::Table;
 use super::part::Part;
 use crate::model::{Model, Turn};
 use crate::verdict;
+use crate::views::Calls;
 use crate::views::loop_view::{Column, LoopView, MAX_COLUMNS, PHASES, Program, headline, is_slow, programs};
 use crate::views::words;
 use serde_json::{Value, json};
@@ -53,12 +54,37 @@ impl Loops {
                 let whole: Vec<Value> =
                     if is_part { whole(of) } else { Vec::new() }.iter().map(|column| row(column, texts)).collect();
                 let turns: Vec<Value> = turns.iter().map(|turn| row(&Column::of(model, &[*turn]), texts)).collect();
-                json!({"name": of.name, "whole": whole, "turns": turns})
+                json!({"name": of.name, "host": of.turns.first().map(|turn| &turn.host), "whole": whole, "turns": turns})
             })
             .collect();
+        html.push_str(LEGEND);
+        html.push_str(&calls(model, shown));
         html.push_str(&held(model, shown));
         Some(Loops { data: Value::Array(data), html })
     }
+}
+
+/// What a reader of the picture must know.
+const LEGEND: &str = "<p class=\"legend\">A column: one turn, or several. A bar: how long the loop waited, the number of \
+    system calls, and the longest callback; the figure at the left is a full bar. A dot: a delayed call. Red: a callback held \
+    the loop, and above it for how long. 2!: two delayed calls or sockets were kept waiting.</p>";
+
+/// The calls to the system of each loop, by name.
+fn calls(model: &Model, loops: &[Program<'_>]) -> String {
+    let mut html = String::new();
+    for of in loops {
+        let hosts =
+            loops.iter().filter(|other| other.turns.first().map(|it| &it.host) == of.turns.first().map(|it| &it.host));
+        let is_all = hosts.count() == 1;
+        let lines = Calls::of(model, &of.turns, is_all).lines();
+        if !lines.is_empty() {
+            let (name, table) = (super::escaped(&of.name), super::escaped(&lines.join("\n")));
+            html.push_str(&format!(
+                "<details><summary>System calls of {name}</summary><pre tabindex=\"0\">{table}</pre></details>"
+            ));
+        }
+    }
+    html
 }
 
 /// The loops of all programs, in the order in which they began.
@@ -77,6 +103,9 @@ fn row(column: &Column, texts: &mut Table) -> Value {
     let phases: u32 = phases.map(|(_, bit)| 1 << bit).sum();
     let words =
         if column.longest_words.is_empty() { json!(-1) } else { texts.text(&words::cut(&column.longest_words, 90)) };
+    // Each name and its count, one behind the other.
+    let of_call = column.of_call.iter().flat_map(|(name, count)| [texts.text(&words::cut(name, 30)), json!(count)]);
+    let of_call: Vec<Value> = of_call.collect();
     json!([
         column.first,
         column.last,
@@ -93,6 +122,7 @@ fn row(column: &Column, texts: &mut Table) -> Value {
         column.latest,
         column.victims,
         column.at,
+        of_call,
     ])
 }
 
@@ -109,7 +139,7 @@ fn held(model: &Model, loops: &[Program<'_>]) -> String {
     for callback in slow.iter().take(MAX_HELD) {
         let victims = verdict::victims(model, callback);
         let victims: String = victims.iter().map(|victim| format!("<li>{}</li>", super::escaped(victim))).collect();
-        let sentence = super::escaped(&headline(callback));
+        let sentence = super::escaped(&headline(model, callback));
         html.push_str(&format!("<li>{sentence}{}<ul>{victims}</ul></li>", super::step_to(callback.at)));
     }
     html.push_str("</ul>");

@@ -22,6 +22,7 @@ mod told;
 mod wires;
 
 pub use part::Part;
+pub(super) use {data::place_of, told::told};
 
 use super::ladder::Ladders;
 use super::svg::{STYLE, Svg, escaped};
@@ -125,6 +126,7 @@ fn written(model: &Model, title: &str, part: &Part, verdict: &str, source: &dyn 
 
 /// Above the picture of the loop: which loop, and how much of it.
 const ZOOM: &str = "<div class=\"tools\"><label>Loop <select id=\"loop-of\"></select></label> \
+    <label><input type=\"checkbox\" id=\"loop-follow\" checked> of the event</label> \
     <span class=\"group\" role=\"group\" aria-label=\"zoom\"><button id=\"zoom-out\" aria-label=\"more turns\">&minus;</button>\
     <button id=\"zoom-in\" aria-label=\"fewer turns\">+</button><button id=\"zoom-all\">all</button>\
     <button id=\"zoom-one\">one turn</button></span> <output id=\"zoom\" role=\"status\"></output></div>";
@@ -196,6 +198,7 @@ fn found(finding: &Finding, source: &dyn Fn(&str) -> Option<Source>) -> String {
 const LEGEND: &str = "<details class=\"legend\"><summary>How to read a ladder</summary><ul>\
     <li>A chain runs down. Its thick line is green on the lane of values, and red on the lane of failures.</li>\
     <li>cb is a callback, eb an errback; &ldquo;both&rdquo; is one function for either. A full box ran, a hollow box did not.</li>\
+    <li>async is the body of a coroutine: it ran to its next await, or to its end. No result comes into it.</li>\
     <li>Grey text is a remark, or a callback that was passed by.</li>\
     <li>Without a thick line nothing has come yet: the chain waits.</li>\
     <li>The small numbers say in which order it happened.</li></ul></details>";

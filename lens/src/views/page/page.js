@@ -77,7 +77,7 @@ function tree(n) {
     const [depth, state] = left.pop();
     if (told.has(state.id)) continue;
     told.add(state.id);
-    lines.push({...state, depth, text: text_of(state.name) + " " + words(state, ns(n))});
+    lines.push({...state, depth, text: text_of(state.name) + (depth ? ", which " : " ") + words(state, ns(n))});
     for (const below of state.below.reverse()) left.push([depth + 1, below]);
   }
   return lines;
@@ -176,7 +176,9 @@ function show_picture(is_step) {
     if (e.classList.contains("now")) e.classList.remove("now");
     if (is_past) now = e;
   }
-  if (!now) return;
+  /* A loop of another host has nothing to do with the event. */
+  const is_elsewhere = section.id === "view-loop" && loop_now() !== window_.loop;
+  if (!now || is_elsewhere) return;
   now.classList.add("now");
   if (now instanceof SVGGElement) {
     const box = now.getBBox();

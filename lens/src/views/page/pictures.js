@@ -52,11 +52,11 @@ const count = (number, what) => number === 1 ? "1 " + what : number + " " + what
 /* The loop: `from` and `size` choose turns of this page; a size of 0 is the whole run. */
 const loops = DATA.loops || [];
 const window_ = {loop: 0, from: 0, size: 0, drawn: ""};
-const columns = (loops).map(({name, whole, turns}) => {
+const columns = (loops).map(({name, host, whole, turns}) => {
   const keys = ["first", "last", "begin", "end", "waited", "busy", "phases", "calls", "callbacks", "longest", "words",
-    "timers", "latest", "victims", "at"];
+    "timers", "latest", "victims", "at", "of_call"];
   const read = column => Object.fromEntries(keys.map((key, index) => [key, column[index]]));
-  return {name, whole: whole.map(read), turns: turns.map(read)};
+  return {name, host, whole: whole.map(read), turns: turns.map(read)};
 });
 function merged(turns) {
   const sum = key => turns.reduce((all, turn) => all + turn[key], 0);
@@ -68,7 +68,18 @@ function merged(turns) {
     waited: sum("waited"), busy: sum("busy"), calls: sum("calls"), callbacks: sum("callbacks"), timers: sum("timers"),
     victims: sum("victims"), latest: max("latest"), longest: longest.longest, words: longest.words,
     phases: turns.reduce((all, turn) => all | turn.phases, 0),
+    of_call: turns.flatMap(turn => turn.of_call),
   };
+}
+/* The calls to the system by name, of a list of names and counts: `3 poll, 2 read`. */
+function call_names(of_call) {
+  const counts = new Map();
+  for (let n = 0; n < of_call.length; n += 2) {
+    const name = text_of(of_call[n]);
+    counts.set(name, (counts.get(name) || 0) + of_call[n + 1]);
+  }
+  const names = [...counts].map(([name, number]) => `${number} ${name}`);
+  return names.length ? ` (${names.join(", ")})` : "";
 }
 /* The index of the turn in which the moment is. */
 function turn_now(turns) {
@@ -86,7 +97,22 @@ function zoom(factor) {
   window_.drawn = "";
   show(moment);
 }
+/* The loop of the event that happens now: undefined if it is of none. */
+function loop_now() {
+  const event = at(moment - 1);
+  const begun = columns.map(({host, whole, turns}, number) => ({host, number, at: (turns[0] || whole[0])?.at ?? 0}));
+  const own = begun.filter(({host}) => host === "" || event?.text.startsWith(host + ": "));
+  return (own.findLast(({at}) => at < moment) || own[0])?.number;
+}
+/* The picture is of the loop of the event, unless the reader has chosen one. */
+function follow_loop() {
+  const now = loop_now();
+  if (!$("loop-follow").checked || now === undefined || now === window_.loop) return;
+  $("loop-of").value = now;
+  Object.assign(window_, {loop: now, drawn: ""});
+}
 function draw_loop() {
+  follow_loop();
   const {name, whole, turns} = columns[window_.loop];
   const is_whole = window_.size === 0 || !turns.length;
   if (!is_whole) {
@@ -135,7 +161,7 @@ function loop_picture(name, columns, is_longer) {
     const turns = column.first === column.last ? `turn ${column.first}` : `turns ${column.first} to ${column.last}`;
     const longest = column.words === -1 ? "" : `; longest: ${text_of(column.words)}`;
     const [calls_, callbacks] = [count(column.calls, "call"), count(column.callbacks, "callback")];
-    picture.begin(column.at, `${turns} at ${time(column.begin)}: waited ${time(column.waited)}, ${calls_}, `
+    picture.begin(column.at, `${turns} at ${time(column.begin)}: waited ${time(column.waited)}, ${calls_}${call_names(column.of_call)}, `
       + `${callbacks} in ${time(column.busy)}${longest}`);
     const bar = (c, lane, part, whole) => {
       const [top, height] = tops[lane];
@@ -161,7 +187,16 @@ function loop_picture(name, columns, is_longer) {
   });
   PHASES.forEach((phase, row) => picture.text("soft small", right + 8, tops[1][0] + row * 13 + 10, phase));
   picture.text("soft small", right + 8, 28, "turn");
-  picture.room(right + 60, y - 6);
+  const scale = [[0, time(waited)], [2, String(calls)], [3, time(long)]];
+  for (const [lane, full] of scale) picture.text("soft small end", left - 12, tops[lane][0] + 10, full);
+  if (columns.length) {
+    const [begin, end] = [time(columns[0].begin), time(columns[columns.length - 1].end)];
+    picture.text("soft small end", left - 12, y + 4, "time");
+    const is_narrow = right - left < width_of(begin + end, "small") + 20;
+    picture.text("soft small", left, y + 4, is_narrow ? `${begin} to ${end}` : begin);
+    if (!is_narrow) picture.text("soft small end", right, y + 4, end);
+  }
+  picture.room(right + 60, y + 12);
   if (is_longer) picture.text("soft small", left, 12, "the whole run; zoom in to see the turns of this page");
   return picture.finish();
 }
@@ -242,7 +277,7 @@ function draw_wire() {
   });
   $("wire").replaceChildren(names.finish(), picture.finish());
   const notes = ["Down: time. An arrow: bytes on their way. A box: a callback that runs. “read” at "
-    + "an arrow: one read took just what it brought. Any other read has a row, with the number of bytes. Orange: an end of the "
+    + "an arrow: one read took just what it brought. Any other read has a row, with the number of bytes. Red: an end of the "
     + "connection, or an error; with a cross: a lost datagram. Arrows of one colour carry the same bytes."];
   if (hosts.length < lanes.length) notes.push(`${hosts.length} of ${lanes.length} hosts are shown.`);
   if (shown.length < rows.length) notes.push(`${rows.length - shown.length} rows of other hosts are hidden.`);
@@ -280,7 +315,12 @@ function choices(select, names, chosen) {
   select.onchange = () => { chosen(+select.value); show(moment, false); };
 }
 if (loops.length) {
-  const choose = number => Object.assign(window_, {loop: number, size: 0, drawn: ""});
+  const choose = number => {
+    $("loop-follow").checked = false;
+    Object.assign(window_, {loop: number, size: 0, drawn: ""});
+  };
+  $("loop-follow").onchange = () => show(moment, false);
+  $("loop-follow").parentElement.hidden = columns.length < 2;
   choices($("loop-of"), columns.map(({name}) => name), choose);
   $("zoom-out").onclick = () => zoom(2);
   $("zoom-in").onclick = () => zoom(0.5);
@@ -293,11 +333,15 @@ if (wires.length) {
 }
 
 /* An address may choose the moment and the view: #at=120&view=loop */
-const asked = new URLSearchParams(location.hash.slice(1));
-moment = +(asked.get("at") ?? DATA.moment);
-view(all("#tabs button").find(tab => tab.dataset.view === asked.get("view"))?.dataset.view ?? "verdict");
+const asked = () => new URLSearchParams(location.hash.slice(1));
+function go_to_address(usual_moment, usual_view) {
+  moment = +(asked().get("at") ?? usual_moment);
+  view(all("#tabs button").find(tab => tab.dataset.view === asked().get("view"))?.dataset.view ?? usual_view);
+}
+go_to_address(DATA.moment, "verdict");
+addEventListener("hashchange", () => go_to_address(moment, current_view().id.replace("view-", "")));
 /* For a test: as many steps on and back as the address asks for must lead to where they began. */
-const steps = +asked.get("steps");
+const steps = +asked().get("steps");
 if (steps) {
   const same = all("#tabs button").every(tab => {
     view(tab.dataset.view);

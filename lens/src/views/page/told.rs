@@ -7,7 +7,7 @@ use crate::trace::Event;
 use crate::views::words::{self, time};
 
 /// An event, by its index, in words, with the host before it.
-pub(super) fn told(model: &Model, at: usize, event: &Event) -> String {
+pub(in crate::views) fn told(model: &Model, at: usize, event: &Event) -> String {
     let text = match &*event.kind {
         "call" => call(event),
         "network" => event.text("words").to_owned(),
@@ -186,6 +186,7 @@ fn result(event: &Event) -> String {
     match (event.text("value"), event.number("failure")) {
         (_, Some(_)) => format!("{} \"{}\"", words::short_type(event.text("error_type")), event.text("error")),
         ("", None) if event.text("type").is_empty() => String::new(),
+        ("", None) if event.text("type") == "()" => "()".to_owned(),
         ("", None) => format!("a {}", words::short_type(event.text("type"))),
         (value, None) => value.to_owned(),
     }
