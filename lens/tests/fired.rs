@@ -77,6 +77,34 @@ fn a_ladder_of_a_world_names_its_host_and_a_program_without_a_clock_has_no_time(
     assert!(waits.contains("Alford: 3 Deferreds, each of which has not been fired"), "{waits}");
 }
 
+/// A delayed call that a callback asked for, and a call that is made soon for a Deferred.
+#[test]
+fn a_request_has_the_deferreds_of_the_calls_that_it_caused() {
+    let made = |number: u64, place: &str, within: &str| {
+        format!(r#"{within}"kind":"deferred_made","deferred":{number},"what":"deferred","place":"{place}""#)
+    };
+    let begun = |callback: u64, rest: &str| format!(r#""kind":"callback_begin","callback":{callback},{rest}"#);
+    let lines = [
+        made(1, "a.rs:1:1", ""),
+        r#""kind":"step_added","deferred":1,"step":1,"side":"callback","place":"a.rs:2:1""#.to_owned(),
+        r#""in_step":1,"kind":"timer_set","timer":5,"delay_ns":1,"place":"a.rs:3:1""#.to_owned(),
+        made(2, "a.rs:4:1", r#""in_step":1,"#),
+        r#""kind":"timer_set","timer":6,"delay_ns":1,"place":"a.rs:5:1""#.to_owned(),
+        begun(1, r#""what":"timer","timer":5,"place":"a.rs:3:1""#),
+        made(3, "a.rs:6:1", r#""in":1,"#),
+        begun(2, r#""what":"soon_call","place":"a.rs:4:1""#),
+        made(4, "connector.rs:7:1", r#""in":2,"#),
+        begun(3, r#""what":"timer","timer":6,"place":"a.rs:5:1""#),
+        made(5, "a.rs:8:1", r#""in":3,"#),
+        begun(4, r#""what":"soon_call","place":"a.rs:4:1""#),
+        made(6, "connector.rs:7:1", r#""in":4,"#),
+    ];
+    let text: String = (0..).zip(lines).map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
+    let mut drawn: Vec<u64> = Ladders::of_request(&model(&text), 1).0.iter().map(|ladder| ladder.chain).collect();
+    drawn.sort_unstable();
+    assert_eq!(drawn, [1, 2, 3, 4]);
+}
+
 /// A world's end cuts its programs off in the midst of their work.
 #[test]
 fn what_has_not_fired_when_a_world_ends_is_no_mistake_unless_nothing_can_fire_it() {

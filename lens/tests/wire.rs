@@ -155,6 +155,30 @@ fn each_end_of_a_connection_of_a_world_is_an_arrow_from_when_it_left() {
     assert!(page(&lines.model(), "ends", |_| None).contains("\"RST: "), "the script draws it");
 }
 
+#[test]
+fn bytes_that_are_lost_are_an_arrow_that_ends_in_a_cross_and_those_sent_again_another_one() {
+    let network = |(seq, at, what, ns): (usize, &str, &str, u64)| {
+        let other = if at == "one" { "two" } else { "one" };
+        let about = format!(r#""kind":"network","at":"{at}","other":"{other}","host":"{at}","what":"{what}""#);
+        let words = format!("#1 {what} 5: \\\"hello\\\"");
+        format!("{{\"seq\":{seq},\"ns\":{ns},\"link\":1,\"count\":5,{about},\"words\":\"{words}\"}}\n")
+    };
+    let lines = [
+        (0, "two", "start", 0),
+        (1, "one", "write", 1),
+        (2, "one", "lose", 3),
+        (3, "one", "retransmit", 9),
+        (4, "two", "get", 11),
+    ];
+    let model = model(&lines.into_iter().map(network).collect::<String>());
+    let wire = Wire::of_world(&model, &["one", "two"]);
+    let arrow = |row: &&Row| matches!(row.what, What::Arrow { .. });
+    let [lost, got] = wire.rows.iter().filter(arrow).collect::<Vec<_>>()[..] else { panic!("{:#?}", wire.rows) };
+    assert_eq!(lost.what, What::Arrow { from: 0, to: 1, sent: 1, carried: Carried::Lost });
+    assert_eq!((lost.label.as_str(), got.label.as_str()), ("lost: 5 bytes", "“hello”"));
+    assert!(wire.to_text().contains("─×"), "{}", wire.to_text());
+}
+
 /// Ends its connection at once.
 struct Ends(fn(&Transport));
 

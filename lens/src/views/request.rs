@@ -4,15 +4,17 @@
 
 use super::ladder::Ladders;
 use crate::model::{Chain, Happened, Model};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 impl Ladders {
     /// The ladders of all that has to do with this Deferred: what it waits for and what waits for it, what its callbacks made
-    /// and fired.
+    /// and fired, and what was made in the calls of the loop that they caused.
     pub fn of_request(model: &Model, deferred: u64) -> Ladders {
         let mut beside: HashMap<u64, Vec<u64>> = HashMap::new();
+        let causes = causes(model);
         for chain in model.chains.chains.values() {
-            for other in related(model, chain) {
+            let cause = causes.get(&chain.number).copied();
+            for other in related(model, chain).into_iter().chain(cause) {
                 beside.entry(chain.number).or_default().push(other);
                 beside.entry(other).or_default().push(chain.number);
             }
@@ -25,6 +27,50 @@ impl Ladders {
         }
         Ladders::of(model, |chain| wanted.contains(&chain.number))
     }
+}
+
+/// For each Deferred that was made in a callback of the loop which another Deferred has caused, that other one. It has caused
+/// the delayed calls that its callbacks asked for, and the calls that stand for it. No event says who asked for a call that
+/// is made soon, such as the one that begins an attempt to connect. But it was asked for at the place at which its Deferred
+/// was made, and such calls are made in order.
+fn causes(model: &Model) -> HashMap<u64, u64> {
+    let mut by_timer: HashMap<(&str, u64), u64> = HashMap::new();
+    let mut by_callback: HashMap<(&str, u64), u64> = HashMap::new();
+    let mut made: HashMap<(&str, &str), VecDeque<u64>> = HashMap::new();
+    let mut causes = HashMap::new();
+    for event in &model.events {
+        let (host, place) = (&*event.host, event.text("place"));
+        let by = event.step.and_then(|step| model.chains.steps.get(&step)).map(|step| step.chain);
+        match &*event.kind {
+            "timer_set" => {
+                if let (Some(timer), Some(by)) = (event.number("timer"), by) {
+                    by_timer.insert((host, timer), by);
+                }
+            }
+            "deferred_made" => {
+                let Some(number) = event.number("deferred") else { continue };
+                made.entry((host, place)).or_default().push_back(number);
+                let callback = event.callback.filter(|_| event.step.is_none());
+                let cause = callback.and_then(|callback| by_callback.get(&(host, callback)));
+                causes.extend(cause.map(|cause| (number, *cause)));
+            }
+            "callback_begin" => {
+                let Some(callback) = event.number("callback") else { continue };
+                let cause = match (event.text("what"), event.number("timer")) {
+                    (_, Some(timer)) => by_timer.remove(&(host, timer)),
+                    ("soon_call", _) => made.get_mut(&(host, place)).and_then(VecDeque::pop_front),
+                    _ => None,
+                };
+                // A host that is started again counts from the beginning.
+                match cause {
+                    Some(cause) => drop(by_callback.insert((host, callback), cause)),
+                    None => drop(by_callback.remove(&(host, callback))),
+                }
+            }
+            _ => {}
+        }
+    }
+    causes
 }
 
 /// The Deferreds that this one has to do with.

@@ -79,7 +79,7 @@ pub enum Carried {
     Bytes,
     /// No bytes, but the end of a direction or of the connection, or an error.
     End,
-    /// A datagram that does not arrive.
+    /// Bytes or a datagram that do not arrive.
     Lost,
 }
 

@@ -8,12 +8,15 @@
 //! takes several pieces, a part of them, or comes later. So it has a row of its own, which says how many bytes it took, and
 //! of how many.
 //!
+//! Bytes that are lost on the way have an arrow that ends there; those that are sent again have another one.
+//!
 //! A datagram has an arrow from its sender to each host that it reaches, or on the way to which it is lost.
 //!
 //! Next: `wire_svg.rs`, the diagram as a picture.
 
 use super::tls;
 use super::wire::{Carried, Row, What, Wire, callback, quoted};
+use super::words;
 use crate::Event;
 use crate::model::Model;
 use std::collections::{HashMap, VecDeque};
@@ -87,6 +90,13 @@ impl Links {
             ("close" | "shutdown_write" | "abort", _) => {
                 self.streams.entry(key()).or_default().ended = Some(event.ns);
                 (What::Mark(here), plain_words(event), None)
+            }
+            // They are on their way until it is known that they are lost; later the writer sends them again.
+            ("lose", Some(there)) if count > 0 => {
+                let sent = self.streams.get(&key()).and_then(|stream| stream.writes.front());
+                let sent = sent.map_or(event.ns, |(sent, ..)| *sent);
+                let label = format!("lost: {}", words::count(usize::try_from(count).unwrap_or(usize::MAX), "byte"));
+                (What::Arrow { from: here, to: there, sent, carried: Carried::Lost }, label, None)
             }
             ("get", Some(there)) => {
                 let stream = self.streams.entry((link, other.to_owned())).or_default();

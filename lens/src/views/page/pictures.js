@@ -215,7 +215,7 @@ function turn_table(turn, next) {
 
 /* The wire. */
 const wires = DATA.wires || [];
-/* A row's kind: 0 bytes, 1 an end, 2 a callback, 3 a remark, 4 bytes that one read took at once, 5 a datagram that is lost. */
+/* A row's kind: 0 bytes, 1 an end, 2 a callback, 3 a remark, 4 bytes that one read took at once, 5 what is lost on the way. */
 const is_arrow = kind => kind < 2 || kind > 3, is_bytes = kind => kind === 0 || kind === 4;
 const LINE = 34, MAX_HOSTS = 8, TONES = ["coolline", "twoline", "threeline", "fourline"];
 let [wire_now, hosts] = [0, []];
@@ -278,7 +278,7 @@ function draw_wire() {
   $("wire").replaceChildren(names.finish(), picture.finish());
   const notes = ["Down: time. An arrow: bytes on their way. A box: a callback that runs. “read” at "
     + "an arrow: one read took just what it brought. Any other read has a row, with the number of bytes. Red: an end of the "
-    + "connection, or an error; with a cross: a lost datagram. Arrows of one colour carry the same bytes."];
+    + "connection, or an error; with a cross: it is lost on the way. Arrows of one colour carry the same bytes."];
   if (hosts.length < lanes.length) notes.push(`${hosts.length} of ${lanes.length} hosts are shown.`);
   if (shown.length < rows.length) notes.push(`${rows.length - shown.length} rows of other hosts are hidden.`);
   if (left_out) notes.push(`${left_out} later rows have no room on this page: lens TRACE --wire has them.`);
