@@ -346,9 +346,9 @@ impl LoopView {
         let turns = words::count(usize::try_from(each).unwrap_or(usize::MAX), "turn");
         for line in [
             format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the longest callback;"),
-            "the figure at the left: a full bar. A dot: a delayed call. Red: it held the loop; above it, its milliseconds."
+            "the figure at the left: a full bar. Red: it held the loop; above it, its milliseconds. 2!: two delayed calls or"
                 .to_owned(),
-            "2!: two timers or sockets had to wait for that.".to_owned(),
+            "sockets had to wait for that. A dot: a delayed call; a red one was made more than 10 ms late.".to_owned(),
         ] {
             svg.text("soft small", (12, y), &line);
             y += 17;

@@ -287,8 +287,8 @@ impl World {
         Ok(deferred)
     }
 
-    /// Drops the results that no pause holds, at the end of the program: nobody has handled the failures among them. The
-    /// Firers of the other Deferreds stay, so none of these is lost.
+    /// Drops the results that no pause holds, at the end of the program: nobody has handled the failures among them.
+    /// The Firers of the other Deferreds stay, so none of these is lost.
     fn drop_results(&self) {
         let mut table = self.table.borrow_mut();
         let has_result = |entry: &Entry| {

@@ -147,8 +147,8 @@ pub enum DeferredEvent<'a> {
     },
     /// Its last [`Firer`](crate::Firer) was dropped, and it has not been fired: only a cancel can end its wait now.
     FirersGone,
-    /// The loss of its last [`Firer`](crate::Firer) is a mistake: something waits for its result, which never comes. Not
-    /// told of what goes with a reactor, or after a run.
+    /// The loss of its last [`Firer`](crate::Firer) is a mistake: something waits for its result, which never comes.
+    /// Not told of what goes with a reactor, or after a run.
     Lost,
     /// Both of its ends are gone, and all that waited in it. Of a coroutine or a list this is told only if it has not
     /// fired.

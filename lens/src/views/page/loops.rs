@@ -66,8 +66,8 @@ impl Loops {
 
 /// What a reader of the picture must know.
 const LEGEND: &str = "<p class=\"legend\">A column: one turn, or several. A bar: how long the loop waited, the number of \
-    system calls, and the longest callback; the figure at the left is a full bar. A dot: a delayed call. Red: a callback held \
-    the loop, and above it for how long. 2!: two delayed calls or sockets were kept waiting.</p>";
+    system calls, and the longest callback; the figure at the left is a full bar. A dot: a delayed call; a red one was \
+    late by more than 10 ms. Red: a callback held the loop, and above it for how long. 2!: two delayed calls or sockets were kept waiting.</p>";
 
 /// The calls to the system of each loop, by name.
 fn calls(model: &Model, loops: &[Program<'_>]) -> String {
