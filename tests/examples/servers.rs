@@ -246,7 +246,10 @@ fn two_counters_count_in_one_store_and_say_so_if_there_is_none() {
     let (store, folder) = (format!("127.0.0.1:{port}"), std::env::temp_dir());
     let counters = [(); 2].map(|()| Server::start_with("counter", &["127.0.0.1:0", &store], &folder));
     let none = page(&counters[0]);
-    assert!(none.starts_with("HTTP/1.1 503 ") && none.contains("The store is not there: INCR: not sent: "), "{none}");
+    assert!(
+        none.starts_with("HTTP/1.1 503 ") && none.contains("The store is not there: INCR was not sent: "),
+        "{none}"
+    );
     let redis = Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
         .stdout(Stdio::null())

@@ -6,7 +6,7 @@ use super::machine::Inner;
 use super::settings::ServiceSettings;
 use crate::deferred::IntoDeferred;
 use crate::event_loop::BuildEach;
-use crate::{Deferred, Destination, IntoAddress, Protocol, Reactor, Transport};
+use crate::{Deferred, Destination, Failure, IntoAddress, Protocol, Reactor, Transport};
 use std::fmt;
 use std::rc::Rc;
 
@@ -136,6 +136,12 @@ impl<T: Clone + 'static> ClientService<T> {
     /// The number of attempts that failed and of connections that did not last, in a row.
     pub fn failure_count(&self) -> u32 {
         self.inner.failure_count()
+    }
+
+    /// Why there is no connection: the failure of the last attempt, or how the last connection has ended. `None` while
+    /// there is one, and before the first attempt is over.
+    pub fn last_failure(&self) -> Option<Failure> {
+        self.inner.last_failure()
     }
 
     /// Where it connects to.

@@ -55,6 +55,8 @@ pub(super) struct Inner<T: Clone + 'static> {
     attempt: Cell<u64>,
     /// Number of attempts that failed and connections that did not last, since the last healthy connection.
     failures: Cell<u32>,
+    /// Why there is no connection.
+    last_failure: RefCell<Option<Failure>>,
     /// Why the connection that ends now has ended.
     reason: RefCell<Option<Reason>>,
     waiters: Rc<Waiters<T>>,
@@ -106,6 +108,7 @@ impl<T: Clone + 'static> Inner<T> {
             state: RefCell::new(State::New),
             attempt: Cell::new(0),
             failures: Cell::new(0),
+            last_failure: RefCell::new(None),
             reason: RefCell::new(None),
             waiters: Waiters::new(),
             stopped: RefCell::default(),
@@ -128,6 +131,10 @@ impl<T: Clone + 'static> Inner<T> {
 
     pub(super) fn failure_count(&self) -> u32 {
         self.failures.get()
+    }
+
+    pub(super) fn last_failure(&self) -> Option<Failure> {
+        self.last_failure.borrow().clone()
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -328,6 +335,7 @@ impl<T: Clone + 'static> Inner<T> {
                 let kept = Foreign::new(value.clone());
                 let since = reactor.now();
                 self.state.replace(State::Connected { transport, value: kept, since, told_healthy: false });
+                drop(self.last_failure.take());
                 if self.failures.get() > 0 {
                     let failures = self.failures.get();
                     log::info!(target: "reactor", "{}: connected after {failures} failures", self.destination);
@@ -349,6 +357,7 @@ impl<T: Clone + 'static> Inner<T> {
         let (destination, asked) = (&self.destination, &self.asked);
         tell!(at level, "reactor", "{failure}; trying again (the connection to {destination}, asked for at {asked})");
         self.failures.set(self.failures.get().saturating_add(1));
+        drop(self.last_failure.replace(Some(failure.clone())));
     }
 
     /// The attempt has failed.
@@ -402,6 +411,7 @@ impl<T: Clone + 'static> Inner<T> {
                     self.failures.set(0);
                 }
                 self.failures.set(self.failures.get().saturating_add(1));
+                drop(self.last_failure.replace(Some(failure)));
                 self.connect_after(self.settings.borrow().backoff);
             }
             State::Rejected(_) => self.connect_after(self.settings.borrow().backoff),

@@ -52,10 +52,10 @@ impl CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
-            CommandStage::NotSent => "not sent",
-            CommandStage::Unanswered => "sent, and not answered; whether the server has carried it out is unknown",
+            CommandStage::NotSent => "was not sent",
+            CommandStage::Unanswered => "got no answer, and may have run",
         };
-        write!(f, "{}: {stage}: {}", self.command, self.reason.value())
+        write!(f, "{} {stage}: {}", self.command, self.reason.value())
     }
 }
 

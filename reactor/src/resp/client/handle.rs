@@ -10,7 +10,7 @@ use super::subscriptions::Subscription;
 use crate::foreign::Foreign;
 use crate::resp::command::Command;
 use crate::resp::value::Value;
-use crate::{Deferred, Destination, Reactor};
+use crate::{Deferred, Destination, Failure, Reactor};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -260,6 +260,11 @@ impl Client {
     /// Whether there is a connection, logged in and not closing.
     pub fn is_connected(&self) -> bool {
         self.held.inner.is_ready()
+    }
+
+    /// Why there is no connection: as [`ClientService::last_failure`](crate::service::ClientService::last_failure).
+    pub fn last_failure(&self) -> Option<Failure> {
+        self.held.inner.service.borrow().last_failure()
     }
 
     /// Number of commands without a reply.

@@ -42,6 +42,8 @@ pub(super) struct Core {
     last_asked: Cell<Option<Instant>>,
     /// Number of times that asking for a map has failed in a row.
     failures: Cell<u32>,
+    /// Why the last question for a map got none.
+    last_failure: RefCell<Option<Failure>>,
     waiters: RefCell<Vec<Firer<()>>>,
     /// What sleeps, by numbers that are given out once. A stop wakes all: nothing may be left of it then.
     sleepers: RefCell<BTreeMap<u64, (Firer<()>, DelayedCall)>>,
@@ -66,6 +68,7 @@ impl Core {
             is_asking: Cell::new(false),
             last_asked: Cell::new(None),
             failures: Cell::new(0),
+            last_failure: RefCell::new(None),
             waiters: RefCell::default(),
             sleepers: RefCell::default(),
             next_sleeper: Cell::new(0),
@@ -153,6 +156,20 @@ impl Core {
         self.refresh(); // Slots seldom move alone.
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        let (map, nodes) = (self.map.borrow(), self.nodes.borrow());
+        !map.is_empty() && map.primaries().iter().filter_map(|at| nodes.get(at)).all(Client::is_connected)
+    }
+
+    /// Why there is no map. What a server has against us says more than that there is no connection to it.
+    pub(super) fn last_failure(&self) -> Option<Failure> {
+        if !self.map.borrow().is_empty() {
+            return None;
+        }
+        let of_node = self.nodes.borrow().values().find_map(Client::last_failure);
+        of_node.or_else(|| self.last_failure.borrow().clone())
+    }
+
     // ---- The map.
 
     /// Fires when there is a map.
@@ -234,6 +251,7 @@ impl Core {
             Err(failure) => {
                 log::debug!(target: "reactor", "no server of the cluster has sent a map: {failure}");
                 self.failures.set(self.failures.get().saturating_add(1));
+                drop(self.last_failure.replace(Some(failure)));
                 // Without any map, nobody else asks again.
                 if self.map.borrow().is_empty() && self.is_running.get() {
                     let this = self.this.clone();

@@ -215,6 +215,17 @@ impl Cluster {
         self.core.primaries().iter().map(ToString::to_string).collect()
     }
 
+    /// Whether there is a map, and no server of it has lost its connection. One that was never needed has none yet.
+    pub fn is_connected(&self) -> bool {
+        self.core.is_connected()
+    }
+
+    /// Why there is no map: what a server has answered, or why no connection to it was made. `None` if there is a map,
+    /// and before the first attempt is over.
+    pub fn last_failure(&self) -> Option<Failure> {
+        self.core.last_failure()
+    }
+
     /// Number of commands without a reply.
     pub fn waiting_count(&self) -> usize {
         self.core.commands.get()
