@@ -21,7 +21,7 @@ pub use log::LogConfig;
 pub(crate) use log::{LEVELS, MAX_LOG_BUFFER, parse_level};
 pub use page::{PageAddress, PageConfig};
 pub use places::{ExtraField, PlacesConfig, Provider};
-pub(crate) use read_file::read_file;
+pub(crate) use read_file::{others_can_read, read_file};
 pub use reader::ConfigError;
 pub use servers::{Door, HostPort, LinkTarget, RESERVED_NAMES, ServerConfig};
 pub use store::{OnLoss, StoreConfig};

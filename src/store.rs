@@ -17,11 +17,15 @@
 mod cache;
 mod confirming;
 pub mod contract;
+mod doubt;
 mod health;
 mod library;
+mod looking;
 mod losing;
+mod news;
 mod nodes;
 mod under_way;
+mod why;
 
 pub use contract::{Offer, Offered, Stored};
 pub use nodes::Access;
@@ -30,6 +34,7 @@ use crate::config::StoreConfig;
 use crate::counters::Counter;
 use cache::Cache;
 use confirming::Confirming;
+use doubt::{Doubts, nonsense};
 use health::Health;
 use library::Found;
 use nodes::Nodes;
@@ -120,6 +125,10 @@ pub struct Store {
     unconfirmed: RefCell<BTreeSet<u16>>,
     /// A server that was named alone has only a part of the keys.
     is_part: Cell<bool>,
+    /// Servers to which there was no connection yet at the last look.
+    connecting: RefCell<BTreeSet<String>>,
+    doubts: RefCell<Doubts>,
+    next_look: RefCell<Option<DelayedCall>>,
     next_check: RefCell<Option<DelayedCall>>,
     next_probe: RefCell<Option<DelayedCall>>,
     on_regained: RefCell<Option<Rc<dyn Fn()>>>,
@@ -172,6 +181,9 @@ impl Store {
                 probed_last: Cell::new(0),
                 unconfirmed: RefCell::default(),
                 is_part: Cell::new(false),
+                connecting: RefCell::default(),
+                doubts: RefCell::default(),
+                next_look: RefCell::default(),
                 next_check: RefCell::default(),
                 next_probe: RefCell::default(),
                 on_regained: RefCell::default(),
@@ -186,12 +198,13 @@ impl Store {
         *self.on_regained.borrow_mut() = Some(Rc::new(on_regained));
         self.nodes.start();
         self.check_within(Duration::ZERO);
+        self.look_later();
     }
 
     /// Closes the connections for good. Fires when they are gone; all that waited has failed then.
     pub fn stop(&self) -> Deferred<()> {
         self.is_running.set(false);
-        for call in [self.next_check.take(), self.next_probe.take()].into_iter().flatten() {
+        for call in [self.next_look.take(), self.next_check.take(), self.next_probe.take()].into_iter().flatten() {
             call.cancel();
         }
         self.on_regained.take();
@@ -294,12 +307,12 @@ impl Store {
                     self.counters.known.add();
                     return Ok(offered);
                 }
-                None => self.nonsense(&value),
+                None => nonsense(&value),
             },
             Err(failure) => failure,
         };
         self.counters.failed.add();
-        self.judge(bucket, &failure);
+        self.failed(bucket, client, &failure, true);
         Err(failure)
     }
 
@@ -311,7 +324,7 @@ impl Store {
             return deferred::succeed(Some(stored.clone()));
         }
         let bucket = self.bucket_of(client);
-        if self.has_lost(bucket) && (self.health.is_barred() || !self.unconfirmed.borrow().contains(&bucket)) {
+        if self.cannot_read(bucket) {
             self.counters.not_answered.add();
             return deferred::fail(StoreError::Lost);
         }
@@ -350,22 +363,13 @@ impl Store {
                     }
                     return Ok(Some(stored));
                 }
-                None => self.nonsense(&value),
+                None => nonsense(&value),
             },
             Err(failure) => failure,
         };
         self.counters.not_answered.add();
-        self.judge(bucket, &failure);
+        self.failed(bucket, client, &failure, false);
         Err(failure)
-    }
-
-    /// A reply is not believed.
-    fn nonsense(&self, value: &Value) -> Failure {
-        let mut what = format!("{value:?}");
-        if let Some((end, _)) = what.char_indices().nth(100) {
-            what.truncate(end);
-        }
-        StoreError::Nonsense(what).into()
     }
 
     // ---- Is it there, and is it ours?

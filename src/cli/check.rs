@@ -4,7 +4,7 @@
 
 use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
-use crate::config::{Config, Door, HostPort, OnLoss, StoreConfig};
+use crate::config::{Config, Door, HostPort, StoreConfig};
 use crate::identity::Identity;
 use crate::page;
 use crate::places;
@@ -73,21 +73,9 @@ fn report(file: &Path, config: &Config, places: &str, keys: &str) -> String {
 
 /// The store, and what is wrong with how it is set.
 fn in_words(store: &StoreConfig) -> String {
-    let nodes: Vec<String> = store.nodes.iter().map(HostPort::to_string).collect();
-    let kind = if nodes.len() == 1 { "the server" } else { "the cluster of" };
-    let confirmed = match store.wait_replicas {
-        0 => "no replica is waited for".to_owned(),
-        count => format!("{count} of its replicas are waited for"),
-    };
-    let lost = match store.on_loss {
-        OnLoss::Flood => "flood",
-        OnLoss::Refuse => "refuse",
-    };
-    let mut text = format!("  store: {kind} {}; {confirmed}; on loss: {lost}\n", nodes.join(", "));
-    let is_here = |node: &HostPort| matches!(node.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-    if store.tls.is_none() && !store.nodes.iter().all(is_here) {
-        text += "  warning: the store is not asked over TLS: every location can be read on the way";
-        text += if store.password_file.is_some() { ", and the password\n" } else { "\n" };
+    let mut text = format!("  store: {}\n", store.describe());
+    for warning in store.warnings() {
+        let _ = writeln!(text, "  warning: {warning}");
     }
     text
 }

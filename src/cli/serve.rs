@@ -11,7 +11,7 @@ pub use options::ServerOptions;
 
 use super::event_loop::event_loop;
 use super::outcome::{Error, print};
-use crate::config::{Config, ServerConfig};
+use crate::config::{Config, ServerConfig, StoreConfig};
 use crate::control;
 use crate::identity::Identity;
 use crate::locations::newness;
@@ -56,7 +56,8 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         hidden.add(key.clone());
     }
     log.install(Some(hidden.mask())).map_err(|error| error.to_string())?;
-    for warning in places::warnings(&config.places) {
+    let of_store = config.store.iter().flat_map(StoreConfig::warnings);
+    for warning in places::warnings(&config.places).into_iter().chain(of_store) {
         log::warn!("{warning}");
         if log.path().is_some() {
             let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.
@@ -67,6 +68,9 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     }
     if let Some(links) = config.servers.get(&options.server).and_then(|own| links(own, &config)) {
         log::info!("links: {links}");
+    }
+    if let Some(store) = &config.store {
+        log::info!("store: {}", store.describe());
     }
     config.limits = within_descriptors(config.limits);
     let (order, observers) = (Box::new(newness), Rc::<Observers>::default());
@@ -254,6 +258,7 @@ fn banner(
     let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
     let own = config.servers.get(name).cloned().unwrap_or_default();
     let links = links(&own, config).map_or(String::new(), |links| format!("\n  links:   {links}"));
+    let store = config.store.as_ref().map_or(String::new(), |store| format!("\n  store:   {}", store.describe()));
     let more = match places.starts_with("offline") {
         true => format!("\n           set {KEY_VARIABLE} to ask Google instead (see --help)"),
         false => String::new(),
@@ -270,7 +275,7 @@ fn banner(
         None => format!("proxyherd iamat {iamat} --server {name} --config FILE"),
     };
     format!(
-        "{name} listens on {host}; neighbors: {neighbors}{links}\n  places:  {places}{more}\n  \
+        "{name} listens on {host}; neighbors: {neighbors}{links}{store}\n  places:  {places}{more}\n  \
          log:     {path}{warning}{page}\n  try:     {try_it}\n  stop:    Ctrl-C\n"
     )
 }

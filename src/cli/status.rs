@@ -103,8 +103,15 @@ fn what_is_wrong(status: &Value) -> Vec<String> {
     for link in status["links"].as_array().into_iter().flatten().filter(|link| link["silent"] == json!(true)) {
         wrong.push(format!("{} says nothing on {name}'s link to it", text(&link["neighbor"])));
     }
-    if status["store"]["lost"].as_u64().is_some_and(|lost| lost > 0) {
-        wrong.push(format!("{name} has lost the store, or a part of it"));
+    let store = &status["store"];
+    let why = store["why"].as_str().map(|why| format!(": {}", terminal::in_one_line(why))).unwrap_or_default();
+    match store["lost"].as_u64() {
+        Some(lost) if lost > 0 && Some(lost) == store["buckets"].as_u64() => {
+            wrong.push(format!("{name} has lost the store{why}"));
+        }
+        Some(lost) if lost > 0 => wrong.push(format!("{name} has lost a part of the store{why}")),
+        Some(_) if store["connected"] == json!(false) => wrong.push(format!("{name} is not connected to the store")),
+        _ => {}
     }
     wrong
 }
@@ -145,7 +152,9 @@ fn in_words(status: &Value) -> String {
     if let Some(store) = status["store"].as_object() {
         let (lost, buckets) = (&store["lost"], &store["buckets"]);
         let (owed, remembered) = (&store["owed"], &store["remembered"]);
-        line("store", format!("{lost} of {buckets} buckets lost, {owed} owed to it, {remembered} remembered"));
+        let connected = if store["connected"] == json!(false) { "not connected" } else { "connected" };
+        let what = format!("{connected}, {lost} of {buckets} buckets lost, {owed} owed to it, {remembered} remembered");
+        line("store", what);
         if let Some(why) = store["why"].as_str() {
             line("store lost", format!("for {}: {}", span(&store["seconds"]), terminal::in_one_line(why)));
         }
@@ -199,6 +208,14 @@ mod tests {
         assert_eq!(what_is_wrong(&status(true, true)), [""; 0]);
         assert_eq!(what_is_wrong(&status(false, true)), ["Powell does not answer"]);
         assert_eq!(what_is_wrong(&status(true, false)), ["Powell's link to Bolden is down"]);
+        let store = |connected: bool, lost: u64| {
+            let store = json!({ "connected": connected, "buckets": 9, "lost": lost, "why": "gone" });
+            what_is_wrong(&json!({ "server": "Powell", "answers": true, "store": store })).concat()
+        };
+        assert_eq!(store(true, 0), "");
+        assert_eq!(store(false, 0), "Powell is not connected to the store");
+        assert_eq!(store(true, 1), "Powell has lost a part of the store: gone");
+        assert_eq!(store(false, 9), "Powell has lost the store: gone");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
 use super::reach::Way;
-use crate::config::Config;
+use crate::config::{Config, OnLoss, StoreConfig};
 use crate::message::{self, At, Command, Forgot, Location, MAX_BOUND, MAX_RADIUS_KM};
 use crate::{decimal, terminal};
 use reactor::{Deferred, Failure, Firer, Protocol, Reactor, Reason, Transport};
@@ -139,14 +139,26 @@ impl Saying {
         }
     }
 
-    /// Why a server refuses a command that is well formed.
-    fn why_refused(&self) -> &'static str {
-        match self {
-            Saying::IamAt { .. } => "the time is too far ahead of its clock, or it takes no more new clients from here",
-            Saying::WhatsAt { .. } => "it does not know the client",
-            Saying::Forget { .. } => {
-                "it does not know the client, or it runs on another machine: ask a server that runs here"
+    /// Why a server refuses a command that is well formed, as far as one can tell from here. With a store, that may
+    /// be away.
+    fn why_refused(&self, store: Option<&StoreConfig>) -> String {
+        let refuses = store.is_some_and(|store| store.on_loss == OnLoss::Refuse);
+        let (why, of_store) = match self {
+            Saying::IamAt { .. } => (
+                "the time is too far ahead of its clock, or it takes no more new clients from here",
+                refuses.then_some("its store does not take the location now, and on_loss is \"refuse\""),
+            ),
+            Saying::WhatsAt { .. } => {
+                ("it does not know the client", store.map(|_| "its store, which may know it, does not answer now"))
             }
+            Saying::Forget { .. } => (
+                "it does not know the client, or it runs on another machine: ask a server that runs here",
+                store.map(|_| "its store does not answer now"),
+            ),
+        };
+        match of_store {
+            Some(of_store) => format!("{why}; or {of_store} (see `proxyherd status`)"),
+            None => why.to_owned(),
         }
     }
 }
@@ -170,7 +182,7 @@ pub(super) fn run(options: &TalkOptions) -> Result<(), Error> {
     let mut failures = Vec::new();
     for way in Way::all(&reactor, &config, options.server.as_deref())? {
         match reactor.run_until(ask(&reactor, &way, line.clone(), TIMEOUT)) {
-            Ok(reply) => return show(&way.name, &reply, options),
+            Ok(reply) => return show(&way.name, &reply, options, config.store.as_ref()),
             Err(failure) if failure.check::<reactor::CancelledError>().is_some() => {
                 return Err("ended before there was a reply".to_owned().into());
             }
@@ -228,8 +240,8 @@ impl Protocol for Client {
 }
 
 /// Prints a reply, or says that it is a refusal.
-fn show(server: &str, reply: &[u8], options: &TalkOptions) -> Result<(), Error> {
-    let refused = || Error::Failed(format!("{server} refuses: {}", options.saying.why_refused()));
+fn show(server: &str, reply: &[u8], options: &TalkOptions, store: Option<&StoreConfig>) -> Result<(), Error> {
+    let refused = || Error::Failed(format!("{server} refuses: {}", options.saying.why_refused(store)));
     let odd = || Error::Failed(format!("{server} sent a reply that is not one of the herd's"));
     if reply.starts_with(b"? ") {
         return Err(refused());

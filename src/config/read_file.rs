@@ -50,6 +50,24 @@ fn read(path: &Path, max_size: usize) -> io::Result<Vec<u8>> {
     }
 }
 
+/// A warning if other users can read or change this file: `what` names it. The file is used nevertheless: container
+/// systems often mount secrets that every user can read, in a container that has only one user.
+#[cfg(unix)]
+pub(crate) fn others_can_read(what: &str, path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o066 != 0).then(|| {
+        let path = path.display();
+        format!("other users can read or change {what} {path} (mode {mode:03o}): run chmod 600 {path}")
+    })
+}
+
+/// Windows has access lists instead of a mode, and they are inherited: nothing short to warn of.
+#[cfg(not(unix))]
+pub(crate) fn others_can_read(_what: &str, _path: &Path) -> Option<String> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //!
 //! Next: `places.rs`, the settings of the Places service.
 
+use super::others_can_read;
 use super::reader::{ConfigError, Reader, Value};
 use super::servers::HostPort;
 use std::collections::BTreeMap;
@@ -76,6 +77,34 @@ impl StoreConfig {
             Some(line) => ConfigError(format!("{line}: {setting}: {what}")),
             None => ConfigError(what.to_string()),
         }
+    }
+
+    /// The store in words: its servers, and what is waited for.
+    pub fn describe(&self) -> String {
+        let nodes: Vec<String> = self.nodes.iter().map(HostPort::to_string).collect();
+        let kind = if nodes.len() == 1 { "the server" } else { "the cluster of" };
+        let confirmed = match self.wait_replicas {
+            0 => "clients do not wait for replicas".to_owned(),
+            1 => "clients wait for 1 replica".to_owned(),
+            count => format!("clients wait for {count} replicas"),
+        };
+        let lost = match self.on_loss {
+            OnLoss::Flood => "flood",
+            OnLoss::Refuse => "refuse",
+        };
+        format!("{kind} {}; {confirmed}; on loss: {lost}", nodes.join(", "))
+    }
+
+    /// What gives a secret away.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let is_here = |node: &HostPort| matches!(node.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        if self.tls.is_none() && !self.nodes.iter().all(is_here) {
+            let password = if self.password_file.is_some() { ", and the password" } else { "" };
+            warnings.push(format!("the store is not asked over TLS: every location can be read on the way{password}"));
+        }
+        warnings.extend(self.password_file.iter().filter_map(|file| others_can_read("the password file", file)));
+        warnings
     }
 
     /// Whether the other one differs only in what can change while a server runs.
@@ -180,6 +209,42 @@ mod tests {
         assert!(default.has_same_connections(&StoreConfig { on_loss: OnLoss::Refuse, ..default.clone() }));
         assert!(!default.has_same_connections(&StoreConfig { buckets: 1, ..default.clone() }));
         assert_eq!(Config::default().store, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_gives_a_secret_away_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("proxyherd-password-{}", std::process::id()));
+        std::fs::write(&path, "sesame").unwrap();
+        let set_mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let warnings =
+            |node: &str| store(&format!("nodes = [\"{node}\"]\npassword_file = {path:?}")).unwrap().warnings();
+        set_mode(0o600);
+        assert_eq!(warnings("127.0.0.1:1"), [""; 0]);
+        set_mode(0o666);
+        let shown = path.display();
+        let open =
+            format!("other users can read or change the password file {shown} (mode 666): run chmod 600 {shown}");
+        assert_eq!(warnings("127.0.0.1:1"), [open]);
+        set_mode(0o600);
+        let [plain] = &warnings("10.0.0.1:1")[..] else { panic!() };
+        assert!(
+            plain.starts_with("the store is not asked over TLS") && plain.ends_with(", and the password"),
+            "{plain}"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_store_in_words_says_who_is_waited_for() {
+        let words = |more: &str| store(&format!("nodes = [\"a:1\", \"b:2\"]\n{more}")).unwrap().describe();
+        assert_eq!(words(""), "the cluster of a:1, b:2; clients do not wait for replicas; on loss: flood");
+        assert!(words("wait_replicas = 1").contains("; clients wait for 1 replica; "));
+        assert!(
+            words("wait_replicas = 2\non_loss = \"refuse\"")
+                .ends_with("; clients wait for 2 replicas; on loss: refuse")
+        );
     }
 
     #[test]

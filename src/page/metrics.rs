@@ -111,7 +111,9 @@ fn store(store: &StoreStatus, text: &mut Exposition) {
     for (name, count) in &store.counters {
         text.sample("_total", &[("event", name)], count);
     }
+    let connected = usize::from(store.is_connected);
     for (name, help, value) in [
+        ("proxyherd_store_connected", "Whether there is a connection to each server of the store.", connected),
         ("proxyherd_store_buckets", "Parts into which the clients are divided.", usize::from(store.buckets)),
         ("proxyherd_store_lost_buckets", "Parts that the store does not take; zero if all is well.", store.lost),
         ("proxyherd_store_owed_clients", "Clients whose location the store has not got.", store.owed),

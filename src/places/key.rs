@@ -186,24 +186,6 @@ pub(super) fn percent_encode(text: &str) -> String {
     encoded
 }
 
-/// A warning if other users can read or change this key file. The file is used nevertheless: container systems often
-/// mount secrets that every user can read, in a container that has only one user.
-#[cfg(unix)]
-pub(super) fn others_can_read(path: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o066 != 0).then(|| {
-        let path = path.display();
-        format!("other users can read or change the key file {path} (mode {mode:03o}): run chmod 600 {path}")
-    })
-}
-
-/// Windows has access lists instead of a mode, and they are inherited: nothing short to warn of.
-#[cfg(not(unix))]
-pub(super) fn others_can_read(_path: &Path) -> Option<String> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

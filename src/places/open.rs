@@ -2,10 +2,10 @@
 //!
 //! Next: `../terminal.rs`, what a terminal would obey.
 
-use super::key::{self, ApiKey};
+use super::key::ApiKey;
 use super::service::{Access, DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT};
 use super::{Cache, Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, Span, google, google_new};
-use crate::config::{ConfigError, PlacesConfig, Provider, read_file};
+use crate::config::{ConfigError, PlacesConfig, Provider, others_can_read, read_file};
 use reactor::http::Url;
 use reactor::tls::TrustRoots;
 use reactor::{Clock, Reactor};
@@ -140,7 +140,8 @@ fn wants_key(provider: Option<Provider>) -> bool {
 
 /// Warnings about a configuration that can be used nevertheless, one line each.
 pub fn warnings(config: &PlacesConfig) -> Vec<String> {
-    let mut warnings: Vec<String> = config.key_file.iter().filter_map(|path| key::others_can_read(path)).collect();
+    let mut warnings: Vec<String> = Vec::new();
+    warnings.extend(config.key_file.iter().filter_map(|path| others_can_read("the key file", path)));
     if let Some(url) = config.base_url.as_ref().and_then(|url| url.parse::<Url>().ok())
         && wants_key(config.provider)
         && !url.is_secure()

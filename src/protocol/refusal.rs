@@ -12,7 +12,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Why a command is refused. The log says it, at the level debug; the peer only gets its line back.
+/// Why a command is refused. The log says it, at the level debug if it is the peer's fault; the peer only gets its line
+/// back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Malformed(Malformed),
@@ -24,6 +25,8 @@ pub(super) enum Refusal {
     NotFromHere,
     /// A WHATSAT about a client of which nobody has told us.
     UnknownClient,
+    /// The same, while the store does not answer, which may know the client.
+    StoreIsAway,
     /// An AT, a FORGOT or a HORIZON from an address that is not a neighbor's; a DIGEST from one that has not said PEER.
     NotFromANeighbor,
     /// An AT that cannot be what it says.
@@ -42,7 +45,9 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) => Refused::Malformed,
             Refusal::TooFarAhead(_) => Refused::TooFarAhead,
-            Refusal::UnknownClient | Refusal::NotTaken(NotTaken::Unknown) => Refused::UnknownClient,
+            Refusal::UnknownClient | Refusal::StoreIsAway | Refusal::NotTaken(NotTaken::Unknown) => {
+                Refused::UnknownClient
+            }
             Refusal::NotTaken(_) => Refused::NotTaken,
             Refusal::NotFromHere | Refusal::NotFromANeighbor => Refused::WrongAddress,
             Refusal::Doubtful(_) => Refused::Doubtful,
@@ -63,7 +68,10 @@ impl Refusing {
     pub(super) fn refuse(&self, line: &[u8], why: &Refusal) -> Vec<u8> {
         self.server.counters().refuse(why.counted());
         self.server.watch().refused(line, self.peer, why);
-        self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
+        // A store that is away is nothing that the client has done.
+        let is_ours = matches!(why, Refusal::StoreIsAway | Refusal::NotTaken(NotTaken::NoStore));
+        let level = if is_ours { Level::Info } else { Level::Debug };
+        self.traffic.event(level, format_args!("is refused: {why}"));
         [b"? ", line, b"\n"].concat()
     }
 }
@@ -78,6 +86,7 @@ impl fmt::Display for Refusal {
             Refusal::NotTaken(why) => why.fmt(f),
             Refusal::NotFromHere => f.write_str("a FORGET comes from this machine, and this one does not"),
             Refusal::UnknownClient => f.write_str("the client is not known"),
+            Refusal::StoreIsAway => f.write_str("the client is not known here, and the store does not answer"),
             Refusal::NotFromANeighbor => f.write_str("only a neighbor says this, and this is not one's address"),
             Refusal::Doubtful(doubt) => doubt.fmt(f),
             Refusal::PeerNotFirst => f.write_str("PEER is not the first line"),

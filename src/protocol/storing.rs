@@ -31,8 +31,11 @@ impl HerdProtocol {
     pub(super) fn whats_at_with_store(&self, storing: &Storing, said: &[u8], asked: &WhatsAt<'_>) {
         let answered = self.server.whats_at_with_store(storing, &self.turns(), asked, self.asker());
         let (server, registration) = (self.server.clone(), self.registration.clone());
+        let client = asked.client.to_vec();
         let done = answered.add_callback(move |answer| {
-            let reply = answer.ok_or(Refusal::UnknownClient)?;
+            let unknown =
+                || if server.lacks_store_for(&client) { Refusal::StoreIsAway } else { Refusal::UnknownClient };
+            let reply = answer.ok_or_else(unknown)?;
             server.counters().whatsat.add();
             if let Some(registration) = &registration {
                 registration.charge(reply.len());

@@ -76,7 +76,7 @@ impl fmt::Display for NotTaken {
             NotTaken::BeyondShare => "its address has brought more new clients than its share",
             NotTaken::ClockBehind => "our clock is behind what the herd has already forgotten",
             NotTaken::Unknown => "the client is not known",
-            NotTaken::NoStore => "the store does not take it, and on_loss is \"refuse\"",
+            NotTaken::NoStore => "the store does not take it now, and on_loss is \"refuse\"",
         })
     }
 }

@@ -270,6 +270,11 @@ impl Server {
 
     // ---- What is asked.
 
+    /// Whether the store would say nothing about this client now.
+    pub fn lacks_store_for(&self, client: &[u8]) -> bool {
+        self.storing.as_ref().is_some_and(|storing| storing.store.cannot_read(storing.store.bucket_of(client)))
+    }
+
     /// What is known of a client, here or in the store: the newer one. Does not fail: what the store does not say
     /// counts as nothing.
     fn look_up(self: &Rc<Self>, storing: &Storing, turns: &Turns, client: &[u8]) -> Deferred<Option<Stored>> {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 /// How the store is.
 #[derive(Debug, Clone)]
 pub struct StoreStatus {
+    /// Whether there is a connection to each server of it.
+    pub is_connected: bool,
     /// Into how many buckets the clients are divided.
     pub buckets: u16,
     /// How many of them the store does not take.
@@ -29,6 +31,7 @@ impl StoreStatus {
     pub(super) fn of(storing: &Storing, now: Instant) -> StoreStatus {
         let (store, counters) = (storing.store(), storing.store().counters());
         StoreStatus {
+            is_connected: store.is_connected(),
             buckets: store.config().buckets,
             lost: store.lost_count(),
             trouble: store.trouble().map(|(since, why)| (now.saturating_duration_since(since), why)),
@@ -54,6 +57,7 @@ impl StoreStatus {
         let counters: serde_json::Map<_, _> =
             self.counters.iter().map(|(name, number)| ((*name).to_owned(), json!(number))).collect();
         json!({
+            "connected": self.is_connected,
             "buckets": self.buckets,
             "lost": self.lost,
             "seconds": self.trouble.as_ref().map(|(lasts, _)| lasts.as_secs_f64()),

@@ -22,8 +22,8 @@ pub(super) const NAME: &str = "proxyherd";
 /// The number of digits of a time in a value.
 const DIGITS: usize = 22;
 
-/// How long the trace of a probe stays.
-const PROBE_STAYS: Duration = Duration::from_secs(60);
+/// The client that probes report. No client can have this name, because of the space.
+const PROBE: &str = " probe";
 
 /// A version of a client's location that the store shall have if it is newer than what is there.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +78,16 @@ pub(super) fn key_of(client: &[u8], bucket: u16) -> Vec<u8> {
     key
 }
 
+/// The key of a bucket's index.
+pub(super) fn places_of(bucket: u16) -> String {
+    format!("{{{NAME}:{bucket}}}places")
+}
+
+/// The slot of all keys of a bucket.
+pub(super) fn slot_of_bucket(bucket: u16) -> u16 {
+    slot_of(places_of(bucket).as_bytes())
+}
+
 /// The client of a key; `None` if it is another key.
 pub(super) fn client_of(key: &[u8]) -> Option<&[u8]> {
     let rest = key.strip_prefix(b"{proxyherd:")?;
@@ -102,7 +112,7 @@ pub(super) fn offer(offer: &Offer<'_>, bucket: u16, must_write: bool) -> Command
         .arg("proxyherd_offer")
         .arg(2)
         .key(key_of(offer.version.client, bucket))
-        .key(format!("{{{NAME}:{bucket}}}places"))
+        .key(places_of(bucket))
         .arg(value_of(&offer.version))
         .arg(expires.to_string())
         .arg(longitude)
@@ -129,10 +139,19 @@ pub(super) fn look_up(client: &[u8], bucket: u16) -> Command<'static> {
     Command::new("GET").key(key_of(client, bucket))
 }
 
-/// Writes something into a bucket, to see whether it can be written.
+/// An offer to a bucket, to see whether it takes any. It goes the whole way of an offer of a new client. What it writes
+/// has expired before, so that the next one does the same.
 pub(super) fn probe(bucket: u16) -> Command<'static> {
-    let stays = PROBE_STAYS.as_millis().to_string();
-    Command::new("SET").key(format!("{{{NAME}:{bucket}}}probe")).arg("1").arg("PX").arg(stays)
+    const EXPIRES: &str = "1";
+    let value = format!("{:0DIGITS$} {PROBE}", 0);
+    let [longitude, latitude, may_be_new, must_write] = ["0", "85", "1", "1"];
+    Command::new("FCALL")
+        .arg("proxyherd_offer")
+        .arg("2")
+        .key(key_of(PROBE.as_bytes(), bucket))
+        .key(places_of(bucket))
+        .args([&value, EXPIRES, longitude, latitude, may_be_new, must_write])
+        .into_owned()
 }
 
 /// Says how many buckets there are, unless somebody has said so before.

@@ -1,4 +1,4 @@
-//! [`Health`]: which buckets the store has lost, and what the log says about it. Pure.
+//! [`Health`]: which buckets the store has lost, and why. Pure.
 //!
 //! ```text
 //!            an offer fails, or is not confirmed
@@ -7,14 +7,12 @@
 //!     '---------- a probe has succeeded -----------'   one each second
 //! ```
 //!
-//! Next: `losing.rs`, what loses a bucket.
+//! Next: `news.rs`, what the log has said of it.
 
+use super::news::{Line, News};
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
-
-/// A store that is lost again this soon gets no second warning: it may come and go each second.
-const QUIET_FOR: Duration = Duration::from_secs(60);
 
 /// Which buckets are lost.
 #[derive(Debug)]
@@ -23,11 +21,11 @@ pub(super) struct Health {
     lost: Cell<usize>,
     /// Since when some are lost.
     since: Cell<Option<Instant>>,
-    warned: Cell<Option<Instant>>,
     /// Why the last one was lost.
     reason: RefCell<String>,
     /// Why nothing may be offered at all.
     barred: RefCell<Option<String>>,
+    news: RefCell<News>,
 }
 
 impl Health {
@@ -36,9 +34,9 @@ impl Health {
             buckets: RefCell::new(vec![false; usize::from(buckets)]),
             lost: Cell::new(0),
             since: Cell::new(None),
-            warned: Cell::new(None),
             reason: RefCell::default(),
             barred: RefCell::default(),
+            news: RefCell::default(),
         }
     }
 
@@ -70,12 +68,25 @@ impl Health {
         self.begin_trouble(now);
     }
 
+    /// The same for several, which may be lost already for a reason that says less.
+    pub(super) fn lose_all(&self, buckets: &[u16], why: &dyn Display, now: Instant) {
+        buckets.iter().for_each(|bucket| self.lose(*bucket, why, now));
+        self.explain(why);
+    }
+
+    /// This is why the buckets are lost that are.
+    pub(super) fn explain(&self, why: &dyn Display) {
+        if self.lost.get() > 0 {
+            *self.reason.borrow_mut() = why.to_string();
+        }
+    }
+
     /// A bucket takes again what it is offered. Returns whether that is new.
     pub(super) fn regain(&self, bucket: u16, now: Instant) -> bool {
         let was_lost = std::mem::replace(&mut self.buckets.borrow_mut()[usize::from(bucket)], false);
         if was_lost {
             self.lost.set(self.lost.get() - 1);
-            self.end_trouble(now);
+            self.end_trouble(&self.reason.borrow(), now);
         }
         was_lost
     }
@@ -84,12 +95,12 @@ impl Health {
     pub(super) fn bar(&self, why: Option<String>, now: Instant) {
         let before = self.barred.replace(why.clone());
         match why {
-            Some(why) if before.as_ref() != Some(&why) => {
-                self.since.set(self.since.get().or(Some(now)));
-                log::error!("the store is not used: {why}");
+            Some(_) => self.begin_trouble(now),
+            None => {
+                if let Some(before) = before {
+                    self.end_trouble(&before, now);
+                }
             }
-            None if before.is_some() => self.end_trouble(now),
-            _ => {}
         }
     }
 
@@ -104,26 +115,32 @@ impl Health {
     }
 
     fn begin_trouble(&self, now: Instant) {
-        if self.since.get().is_some() {
-            return;
+        if self.since.get().is_none() {
+            self.since.set(Some(now));
+            self.news.borrow_mut().began(now);
         }
-        self.since.set(Some(now));
-        let reason = self.reason.borrow();
-        if self.warned.get().is_some_and(|warned| now.saturating_duration_since(warned) < QUIET_FOR) {
-            return log::debug!("the store is lost again: {reason}");
-        }
-        self.warned.set(Some(now));
-        log::warn!("the store does not take locations, or not all: {reason}");
+        self.news.borrow_mut().lost = (self.lost_count(), self.buckets.borrow().len());
     }
 
-    fn end_trouble(&self, now: Instant) {
-        if self.lost_count() > 0 {
-            return;
+    fn end_trouble(&self, why: &str, now: Instant) {
+        if self.lost_count() == 0 && self.since.take().is_some() {
+            self.news.borrow_mut().ended(why.to_owned(), now);
         }
-        let Some(since) = self.since.take() else { return };
-        let lasted = Duration::from_millis(now.saturating_duration_since(since).as_millis() as u64);
-        let lasted = humantime::format_duration(lasted);
-        log::info!("the store takes all locations again, after {lasted}");
+    }
+
+    /// Writes into the log what it lacks. To be called each second.
+    pub(super) fn tell(&self, now: Instant) {
+        let barred = self.barred.borrow().clone();
+        let trouble = self.trouble().map(|(since, why)| (since, barred.is_some(), why));
+        match self.news.borrow_mut().next(trouble, now) {
+            Some(Line::Unusable(why)) => log::error!("the store is not used: {why}"),
+            Some(Line::Lost(why)) => log::warn!("the store does not take locations, or not all: {why}"),
+            Some(Line::Back(lasted)) => {
+                let lasted = humantime::format_duration(Duration::from_secs(lasted.as_secs().max(1)));
+                log::info!("the store takes all locations again; it did not for {lasted}");
+            }
+            None => {}
+        }
     }
 }
 

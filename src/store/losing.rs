@@ -1,15 +1,18 @@
 //! What a store loses, and how it is found again.
 //!
-//! A failure loses the bucket that it came from. If there are replicas to wait for, a missing one and a late reply lose
-//! all buckets of that server: see `confirming.rs`. Once a second, one lost bucket of each server is written into. If
-//! that succeeds, the others are tried at once. While only replicas are missing, what is lost can be read.
+//! A failure loses the bucket that it came from. A late reply and a missing replica lose all buckets of that server:
+//! replies come in order, so all that was asked after it would be late, too. Once a second, one lost bucket of each
+//! server is offered something. If that succeeds, the others are tried at once. While only replicas are missing, what
+//! is lost can be read.
 //!
-//! Next: `cache.rs`, what is remembered.
+//! Next: `looking.rs`, servers that are gone.
 
 use super::confirming::Unconfirmed;
-use super::{PROBE_EVERY, Store, StoreError, contract, library};
-use reactor::resp::{CommandError, ServerError, Value};
-use reactor::{CancelledError, Deferred, DelayedCall, Failure, TimeoutError};
+use super::doubt::probed;
+use super::why::{in_words, is_late};
+use super::{PROBE_EVERY, Store, contract, library};
+use reactor::resp::{ServerError, Value};
+use reactor::{CancelledError, Deferred, DelayedCall, Failure};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -19,26 +22,19 @@ impl Store {
         if failure.check::<CancelledError>().is_some() || !self.is_running.get() {
             return;
         }
-        // Errors about one key are nothing that others must suffer from.
+        // The whole server is lost, and why is known better than from a command that was not sent.
+        self.lose_away();
         let code = failure.check::<ServerError>().map_or("", ServerError::code);
-        if failure.check::<StoreError>().is_some() || matches!(code, "WRONGTYPE" | "NOTOURS") {
-            self.counters.nonsense.add();
-            return log::warn!("a reply of the store is not believed: {}", failure.value());
-        }
         if library::is_missing(failure) {
             self.check_within(Duration::ZERO);
         }
-        let (why, now) = (library::in_short(failure), self.reactor.now());
+        let (why, now) = (in_words(failure, &self.config), self.reactor.now());
         if code == "MOVED" {
             self.is_part.set(true);
             self.health.bar(Some(library::IS_PART.to_owned()), now);
         }
         let is_unconfirmed = failure.check::<Unconfirmed>().is_some();
-        let lost = if is_unconfirmed || self.confirming.is_some() && is_late(failure) {
-            self.beside(bucket)
-        } else {
-            vec![bucket]
-        };
+        let lost = if is_unconfirmed || is_late(failure) { self.beside(bucket) } else { vec![bucket] };
         for bucket in lost {
             self.health.lose(bucket, &why, now);
             if is_unconfirmed {
@@ -56,7 +52,7 @@ impl Store {
         (0..self.config.buckets).filter(|other| self.nodes.primary_of(*other) == server).collect()
     }
 
-    fn probe_later(&self) {
+    pub(super) fn probe_later(&self) {
         if self.next_probe.borrow().as_ref().is_some_and(DelayedCall::active) || !self.is_running.get() {
             return;
         }
@@ -88,17 +84,13 @@ impl Store {
     }
 
     fn probe_one(&self, bucket: u16) {
-        let command = contract::probe(bucket);
-        let sent = match &self.confirming {
-            Some(confirming) => confirming.probe(command),
-            None => self.nodes.command(command),
-        };
+        let sent = self.send_probe(bucket);
         self.when_probed(sent, move |store, reply| match reply {
             Ok(_) => {
                 store.regain(bucket);
                 // The server is there, and so are its replicas.
                 for other in store.beside(bucket).into_iter().filter(|other| store.health.is_lost(*other)) {
-                    let sent = store.nodes.command(contract::probe(other));
+                    let sent = store.nodes.command(contract::probe(other)).add_callback(probed);
                     store.when_probed(sent, move |store, reply| {
                         if reply.is_ok() {
                             store.regain(other);
@@ -110,8 +102,19 @@ impl Store {
             Err(failure) if failure.check::<Unconfirmed>().is_some() => {
                 store.unconfirmed.borrow_mut().extend(store.beside(bucket));
             }
+            // While there is no connection, the reason is known better.
+            Err(failure) if store.is_connected() => store.health.explain(&in_words(&failure, &store.config)),
             Err(_) => {}
         });
+    }
+
+    pub(super) fn send_probe(&self, bucket: u16) -> Deferred<Value> {
+        let command = contract::probe(bucket);
+        let sent = match &self.confirming {
+            Some(confirming) => confirming.probe(command),
+            None => self.nodes.command(command),
+        };
+        sent.add_callback(probed)
     }
 
     fn when_probed(&self, sent: Deferred<Value>, then: impl FnOnce(&Store, Result<Value, Failure>) + 'static) {
@@ -131,9 +134,4 @@ impl Store {
             self.regained();
         }
     }
-}
-
-/// Whether the reply did not come in time.
-fn is_late(failure: &Failure) -> bool {
-    failure.check::<CommandError>().is_some_and(|error| error.reason().check::<TimeoutError>().is_some())
 }

@@ -11,6 +11,7 @@ use reactor::resp::{
 use reactor::service::Backoff;
 use reactor::tls::{TlsClient, TrustRoots};
 use reactor::{Deferred, Failure, Reactor};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A connection on which nothing has come for this long is asked for a sign of life.
@@ -69,6 +70,16 @@ impl Access {
         };
         Ok(Access { password, tls })
     }
+}
+
+/// A server that has buckets, and why there is no connection to it.
+#[derive(Debug)]
+pub(super) struct Away {
+    /// Where it is, or what it is.
+    pub(super) address: String,
+    /// `None` while the first attempt lasts.
+    pub(super) failure: Option<Failure>,
+    pub(super) buckets: Vec<u16>,
 }
 
 impl Nodes {
@@ -167,6 +178,42 @@ impl Nodes {
             Nodes::Alone(_) => None,
             Nodes::Cluster(cluster) => cluster.primary_of_slot(contract::probe(bucket).slot().ok()??),
         }
+    }
+
+    /// Whether there is a connection to each server that is needed.
+    pub(super) fn is_connected(&self) -> bool {
+        match self {
+            Nodes::Alone(client) => client.is_connected(),
+            Nodes::Cluster(cluster) => cluster.is_connected(),
+        }
+    }
+
+    /// The servers to which there is no connection. Begins to connect to those of a cluster that were not needed yet.
+    pub(super) fn away(&self, buckets: u16) -> Vec<Away> {
+        let all = || (0..buckets).collect::<Vec<u16>>();
+        let cluster = match self {
+            Nodes::Alone(client) if client.is_connected() => return Vec::new(),
+            Nodes::Alone(client) => {
+                let address = client.destination().to_string();
+                return vec![Away { address, failure: client.last_failure(), buckets: all() }];
+            }
+            Nodes::Cluster(cluster) => cluster,
+        };
+        if cluster.primaries().is_empty() {
+            let address = "any server of the cluster".to_owned();
+            return vec![Away { address, failure: cluster.last_failure(), buckets: all() }];
+        }
+        let mut away = BTreeMap::<String, Away>::new();
+        for bucket in 0..buckets {
+            let slot = contract::slot_of_bucket(bucket);
+            let Some(client) = cluster.client_of_slot(slot) else { continue }; // A command will hear that.
+            if !client.is_connected() {
+                let address = client.destination().to_string();
+                let new = || Away { address: address.clone(), failure: client.last_failure(), buckets: Vec::new() };
+                away.entry(address.clone()).or_insert_with(new).buckets.push(bucket);
+            }
+        }
+        away.into_values().collect()
     }
 
     /// Number of commands without a reply.

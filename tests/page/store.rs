@@ -24,6 +24,7 @@ fn wait_for(herd: &Two, expected: &[(&str, f64)]) {
     }
 }
 
+const CONNECTED: &str = "proxyherd_store_connected";
 const LOST: &str = "proxyherd_store_lost_buckets";
 const OWED: &str = "proxyherd_store_owed_clients";
 
@@ -43,6 +44,7 @@ fn metrics_and_events_tell_when_the_store_is_lost_and_when_it_has_everything_aga
     wait_for(
         &herd,
         &[
+            (CONNECTED, 1.0),
             ("proxyherd_store_buckets", 8.0),
             (LOST, 0.0),
             (OWED, 0.0),
@@ -54,15 +56,18 @@ fn metrics_and_events_tell_when_the_store_is_lost_and_when_it_has_everything_aga
         ],
     );
     redis.kill();
+    // Nobody reports meanwhile.
+    wait_for(&herd, &[(CONNECTED, 0.0), (LOST, 8.0), (OWED, 0.0)]);
     let reply = client.ask(&format!("IAMAT {KIWI}"));
     assert!(reply.starts_with("AT Alford"), "{reply}");
-    wait_for(&herd, &[(LOST, 1.0), (OWED, 1.0), (&event("flooded"), 1.0)]);
-    let is_told = |event: &serde_json::Value| event["kind"] == "status" && event["store"]["lost"] == 1;
+    wait_for(&herd, &[(OWED, 1.0), (&event("flooded"), 1.0)]);
+    let is_told = |event: &serde_json::Value| event["kind"] == "status" && event["store"]["owed"] == 1;
     let told = events.find("the loss", is_told);
-    assert!(told["store"]["owed"] == 1 && told["store"]["why"].is_string(), "{told}");
+    let why = told["store"]["why"].as_str().unwrap();
+    assert!(told["store"]["lost"] == 8 && why.contains("no connection to 127.0.0.1:"), "{told}");
     has_no_complaint(&get(herd.page(0), "/metrics").body);
     redis.restart();
-    wait_for(&herd, &[(LOST, 0.0), (OWED, 0.0), (&event("caught_up"), 1.0)]);
+    wait_for(&herd, &[(CONNECTED, 1.0), (LOST, 0.0), (OWED, 0.0), (&event("caught_up"), 1.0)]);
     let is_back = |event: &serde_json::Value| event["kind"] == "status" && event["store"]["lost"] == 0;
     assert_eq!(events.find("the return", is_back)["store"]["why"], json!(null));
 }
@@ -76,10 +81,9 @@ fn a_server_on_the_page_says_how_its_store_is() {
     let label = "return document.querySelector('[data-server=Alford]').ariaLabel";
     wait_until("the store is up", || browser.run(label).to_string().contains("its store is up"));
     redis.kill();
-    Client::connect(herd.ports[0]).ask(&format!("IAMAT {KIWI}"));
     wait_until("the store is lost", || {
         let label = browser.run(label).to_string();
-        label.contains("its store has lost 1 of 8 buckets (") && label.contains("), and is owed 1 client")
+        label.contains("its store has lost 8 of 8 buckets (no connection to ") && label.contains("owed 0 clients")
     });
     browser.is_clean();
 }

@@ -128,3 +128,87 @@ fn a_server_that_speaks_nonsense_is_not_waited_for() {
         assert_eq!(here.table_len(), 1);
     }
 }
+
+/// Reports, and has the clock go on until the store has refused several probes.
+#[track_caller]
+fn report_and_be_refused(harness: &Harness, here: &Herder, redis: &Redis, error: &str) {
+    assert!(harness.connect(here.address).ask(&iamat("kiwi")).starts_with("AT "), "by flood");
+    assert_eq!(here.store().lost, 1);
+    let count = || {
+        let errors = redis.ask(&["INFO", "errorstats"]);
+        let line = errors.lines().find_map(|line| line.strip_prefix(&format!("errorstat_{error}:count=")));
+        line.map_or(0, |count| count.trim().parse::<u32>().unwrap())
+    };
+    let before = count();
+    harness.turn_until("it was probed", || {
+        harness.advance(Duration::from_millis(100));
+        assert_eq!(here.store().lost, 1, "no probe succeeds");
+        count() >= before + 3
+    });
+    assert_eq!((here.store().lost, here.store().owed, here.table_len()), (1, 1, 1));
+}
+
+#[test]
+fn a_store_that_takes_writes_but_no_offers_stays_lost() {
+    let Some(redis) = started_redis() else { return };
+    let harness = Harness::new();
+    let here = Herder::start(&harness, "Alford", &[&redis], |_| ());
+    here.wait_for_store(&harness, &redis);
+    redis.ask(&["ACL", "SETUSER", "default", "-geoadd"]);
+    report_and_be_refused(&harness, &here, &redis, "ERR");
+    redis.ask(&["ACL", "SETUSER", "default", "+geoadd"]);
+    harness.turn_until("it is there again", || {
+        harness.advance(Duration::from_millis(100));
+        here.store().lost == 0 && here.table_len() == 0
+    });
+    assert_eq!(redis.ask(&["DBSIZE"]).trim(), "3", "the client, the index, the number of buckets: no trace of probes");
+    // Functions of our name and version, without the one that matters.
+    redis.ask(&["FUNCTION", "FLUSH"]);
+    let library = "#!lua name=proxyherd\nredis.register_function('proxyherd_version', function() return 1 end)";
+    redis.ask(&["FUNCTION", "LOAD", library]);
+    redis.ask(&["DEL", &key_of("kiwi")]);
+    report_and_be_refused(&harness, &here, &redis, "ERR");
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(why.contains("Function not found"), "{why}");
+}
+
+#[test]
+fn a_function_that_lies_about_everything_loses_what_is_offered() {
+    let Some(redis) = started_redis() else { return };
+    let harness = Harness::new();
+    let here = Herder::start(&harness, "Alford", &[&redis], |_| ());
+    here.wait_for_store(&harness, &redis);
+    let library = "#!lua name=proxyherd\nredis.register_function('proxyherd_version', function() return 1 end)\n\
+                   redis.register_function('proxyherd_offer', function() return 7 end)";
+    redis.ask(&["FUNCTION", "LOAD", "REPLACE", library]);
+    let mut client = harness.connect(here.address);
+    for number in 0..100 {
+        assert!(client.ask(&iamat(&format!("c{number}"))).starts_with("AT "), "by flood");
+    }
+    harness.turn_until("all of it is lost", || here.store().lost == 16);
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(why.ends_with("what it cannot have: 7"), "{why}");
+    assert!(here.counted("nonsense") < 100, "a bucket that is lost is not asked");
+}
+
+#[test]
+fn an_index_that_is_something_else_loses_its_bucket_and_is_named() {
+    let Some(redis) = started_redis() else { return };
+    let harness = Harness::new();
+    let here = Herder::start(&harness, "Alford", &[&redis], |_| ());
+    here.wait_for_store(&harness, &redis);
+    let index = key_of("places").replace("}:", "}");
+    redis.ask(&["SET", &index, "x"]);
+    let client = (0..)
+        .map(|number| format!("c{number}"))
+        .find(|name| key_of(name).starts_with(index.trim_end_matches("places")));
+    assert!(harness.connect(here.address).ask(&iamat(&client.unwrap())).starts_with("AT "), "by flood");
+    harness.turn_until("its bucket is lost", || here.store().lost == 1);
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(why.starts_with(&format!("{index}: ")) && why.contains("WRONGTYPE"), "{why}");
+    redis.ask(&["DEL", &index]);
+    harness.turn_until("it is there again", || {
+        harness.advance(Duration::from_millis(100));
+        here.store().lost == 0 && here.table_len() == 0
+    });
+}

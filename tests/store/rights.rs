@@ -2,19 +2,20 @@
 
 use super::*;
 
-/// The command of the document that makes the user, in its words.
-fn command() -> Vec<String> {
+/// The commands of the document that make the user, one a line, in their words.
+fn commands() -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/beyond-one-herd.md")).unwrap();
-    let command = text[text.find("ACL SETUSER").unwrap()..].split("```").next().unwrap();
-    command.split_whitespace().filter(|word| *word != "\\").map(str::to_owned).collect()
+    let commands = text[text.find("ACL SETUSER").unwrap()..].split("```").next().unwrap();
+    commands.lines().map(|command| command.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
 #[test]
 fn a_user_with_the_rights_of_the_document_can_do_all_that_the_herd_does() {
     let Some(redis) = started_redis() else { return };
-    let command = command();
-    let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    assert_eq!(redis.ask(&words).trim(), "OK", "{command:?}");
+    for command in commands() {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        assert_eq!(redis.ask(&words).trim(), "OK", "{command:?}");
+    }
     // All else that could be asked is refused, so what follows is asked as that user.
     let password = redis.directory.join("password");
     std::fs::write(&password, "PASSWORD\n").unwrap();

@@ -90,6 +90,16 @@ fn a_place_near_the_pole_a_long_name_and_any_bytes_are_stored() {
     let indexed: String = indexes.lines().map(|index| redis.ask(&["ZRANGE", index, "0", "-1"])).collect();
     assert!(!indexed.contains("a}:{b"), "{indexed}");
     assert_eq!(here.store().lost, 0);
+    // The longest line, and one byte more.
+    let most = here.server.limits().line;
+    let iamat = |length: usize| {
+        let rest = "IAMAT  +1+1 1400794642".len();
+        format!("IAMAT {} +1+1 1400794642", "n".repeat(length - rest))
+    };
+    assert_eq!(most, 65_536);
+    assert!(client.ask(&iamat(most)).starts_with("AT Alford "));
+    assert_eq!((here.store().lost, here.table_len()), (0, 0), "it is stored");
+    assert_eq!(client.ask(&iamat(most + 1)), "? a line is longer than 65536 bytes");
 }
 
 #[test]

@@ -109,8 +109,12 @@ fn nobody_waits_longer_than_timeout_for_a_store_that_is_paused() {
     client.expect_silence();
     let line = line_within_timeout(&harness, &mut client);
     assert!(line.starts_with("AT Alford"), "by flood");
-    assert_eq!((here.counted("flooded"), here.store().lost), (1, 1), "only its bucket is lost");
-    assert!(client.ask(&iamat("slow")).starts_with("AT "), "the next one does not wait at all");
+    assert_eq!((here.counted("flooded"), here.store().lost), (1, 16), "all would wait as long");
+    let (_, why) = here.store().trouble.expect("there is trouble");
+    assert_eq!(why, "no answer within 500ms");
+    for name in 0..12 {
+        assert!(client.ask(&iamat(&format!("c{name}"))).starts_with("AT "), "the next ones do not wait at all");
+    }
     wait_until_caught_up(&harness, &here);
     assert!(has(&redis, "slow"));
 }

@@ -173,8 +173,8 @@ function updateLink(node, link) {
   if (node.firstChild) say(node.firstChild, linkText(link));
 }
 
-function storeText({ lost, buckets, owed, why }) {
-  if (lost === 0) return "its store is up";
+function storeText({ connected, lost, buckets, owed, why }) {
+  if (lost === 0) return connected ? "its store is up" : "its store is not connected";
   return `its store has lost ${lost} of ${buckets} buckets (${why}), and is owed ${many(owed, "client")}`;
 }
 

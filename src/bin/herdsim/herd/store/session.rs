@@ -3,7 +3,7 @@
 //! Next: `../feeder.rs`, the simplest client.
 
 use super::map::Place;
-use super::shard::{Data, Kept, milliseconds};
+use super::shard::{Data, Kept};
 use super::{Bytes, line};
 use reactor::resp::{ReplyLimits, ReplyParser, Value};
 use reactor::{DelayedCall, Protocol, Reactor, Reason, Transport};
@@ -179,10 +179,6 @@ fn answer(data: &Rc<Data>, session: &Session, words: &[&[u8]]) -> Bytes {
                 write(key, value, None);
             }
             before.map_or(NOTHING.to_vec(), |kept| bulk(&kept.value))
-        }
-        [b"SET", key, value, b"PX", stays] => {
-            write(key, value, Some(milliseconds(session.reactor.system_time()) + number(stays)));
-            OK.to_vec()
         }
         [b"FCALL", b"proxyherd_offer", b"2", key, _, value, expires, _, _, may_be_new, must_write] => {
             match (get(key), *may_be_new == b"1") {

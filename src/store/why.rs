@@ -1,0 +1,57 @@
+//! Why the store has not done something, in words for an operator. Pure.
+//!
+//! Next: `cache.rs`, what is remembered.
+
+use super::confirming::Unconfirmed;
+use crate::config::StoreConfig;
+use reactor::resp::{ClusterError, CommandError, ServerError};
+use reactor::{Failure, TimeoutError};
+
+/// Why, without the command: what the server says, or how it is silent.
+pub(super) fn in_words(failure: &Failure, config: &StoreConfig) -> String {
+    let reason = failure.check::<CommandError>().map_or(failure, CommandError::reason);
+    if reason.check::<TimeoutError>().is_some() {
+        let timeout = humantime::format_duration(config.timeout);
+        return match config.wait_replicas {
+            0 => format!("no answer within {timeout}"),
+            1 => format!("no answer within {timeout}, or its replica has not confirmed in that time"),
+            count => format!("no answer within {timeout}, or {count} replicas have not confirmed in that time"),
+        };
+    }
+    if let Some(error) = reason.check::<ServerError>() {
+        return format!("it says \"{}\"", error.text());
+    }
+    match reason.check::<Unconfirmed>() {
+        Some(unconfirmed) => format!("{unconfirmed} (WAIT): is each replica connected?"),
+        None => reason.value().to_string(),
+    }
+}
+
+/// Whether an answer did not come in time, or a cluster took the command in no time. What is asked after it would be
+/// late, too.
+pub(super) fn is_late(failure: &Failure) -> bool {
+    let reason = failure.check::<CommandError>().map_or(failure, CommandError::reason);
+    let is_refused = matches!(reason.check(), Some(ClusterError::Unavailable { .. }));
+    is_refused || reason.check::<TimeoutError>().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_reason_is_the_servers_or_names_what_is_missing() {
+        let mut config = StoreConfig::of(Vec::new());
+        let late = || TimeoutError { what: "the reply to FCALL".to_owned(), after: Duration::from_micros(499_989) };
+        let said = |config: &StoreConfig| in_words(&late().into(), config);
+        assert_eq!(said(&config), "no answer within 500ms");
+        config.wait_replicas = 1;
+        assert_eq!(said(&config), "no answer within 500ms, or its replica has not confirmed in that time");
+        config.wait_replicas = 2;
+        assert_eq!(said(&config), "no answer within 500ms, or 2 replicas have not confirmed in that time");
+        let refused = ServerError::new("WRONGPASS invalid username-password pair or user is disabled.");
+        let words = in_words(&refused.into(), &config);
+        assert_eq!(words, "it says \"WRONGPASS invalid username-password pair or user is disabled.\"");
+    }
+}
