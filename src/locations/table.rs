@@ -172,7 +172,7 @@ impl<T> Chunks<T> {
 
     /// All numbers in use are less than this.
     pub(super) fn end(&self) -> usize {
-        self.chunks.len() * CHUNK
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.entries.len())
     }
 
     /// Adds an entry, unless all numbers below `u32::MAX` are in use. Returns its number.
@@ -297,8 +297,8 @@ mod tests {
         }
         assert_eq!((chunks.remove(5), chunks.remove(5), chunks.remove(count)), (Some(5), None, None));
         assert_eq!((chunks.get(5), chunks.len()), (None, count as usize - 1));
-        chunks.remove(2000);
-        assert_eq!((chunks.insert(70), chunks.insert(71), chunks.insert(72)), (Some(5), Some(2000), Some(count)));
+        chunks.remove(9000);
+        assert_eq!((chunks.insert(70), chunks.insert(71), chunks.insert(72)), (Some(5), Some(9000), Some(count)));
         for number in CHUNK as u32..2 * CHUNK as u32 {
             chunks.remove(number);
         }

@@ -213,7 +213,7 @@ mod tests {
             assert!(world.ask(&question(number), &long));
             assert!(world.cache.kept.borrow().bytes <= MAX_BYTES);
         }
-        assert!(!world.ask(&question(99), &long) && !world.ask(&question(75), &long));
+        assert!(!world.ask(&question(99), &long) && !world.ask(&question(95), &long));
         assert!(world.ask(&question(0), &long));
         for _ in 0..3 {
             world.clock.advance(MINUTE);
