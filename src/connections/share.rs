@@ -51,7 +51,7 @@ pub struct Turns {
 }
 
 impl Share {
-    /// Gives each of so many connections its part. An address that is alone need not share.
+    /// Divides what an address may have by its number of connections. If nobody else is connected, there is no need to.
     pub(super) fn divide(&self, connections: usize, is_alone: bool) {
         let part = |of_address: usize, most: usize| match is_alone {
             true => most,

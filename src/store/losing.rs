@@ -34,7 +34,9 @@ impl Store {
             self.health.bar(Some(library::IS_PART.to_owned()), now);
         }
         let is_unconfirmed = failure.check::<Unconfirmed>().is_some();
-        let lost = if is_unconfirmed || is_late(failure) { self.beside(bucket) } else { vec![bucket] };
+        // Once for all replies that were on their way: each bucket is looked up on the cluster's map.
+        let is_of_server = (is_unconfirmed || is_late(failure)) && !self.health.is_lost(bucket);
+        let lost = if is_of_server { self.beside(bucket) } else { vec![bucket] };
         for bucket in lost {
             self.health.lose(bucket, &why, now);
             if is_unconfirmed {

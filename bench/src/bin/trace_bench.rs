@@ -5,8 +5,8 @@
 //! trace_bench PROXYHERD [ROUNDS]
 //! ```
 //!
-//! Each round has two new servers, because a trace ends when its file is full: a server whose file is full would run as
-//! fast as one without a trace.
+//! Each round starts two new servers. A trace ends when its file is full, and from then on its server would run as fast
+//! as without a trace.
 
 #[path = "../load.rs"]
 #[allow(dead_code, reason = "made for more measurements than these")]

@@ -483,8 +483,8 @@ impl Chains {
         inputs.into_iter().map(|(_, chain)| chain).collect()
     }
 
-    /// Whether a Deferred still waits at the end of the trace, and something waits for it. One that was lost by mistake
-    /// counts even if it is gone: what waited for it went with it.
+    /// Whether a Deferred still waits at the end of the trace, and something waits for it. If the
+    /// program dropped its last Firer by mistake, it counts even if everything that waited for it is gone.
     pub fn is_unfired(&self, chain: &Chain) -> bool {
         let is_waited_for = || !chain.steps.is_empty() || chain.inner_of.is_some() || chain.list.is_some();
         !chain.has_fired && (chain.is_lost_by_mistake || (!chain.is_gone && is_waited_for()))

@@ -29,10 +29,10 @@ impl Ladders {
     }
 }
 
-/// For each Deferred that was made in a callback of the loop which another Deferred has caused, that other one. It has caused
-/// the delayed calls that its callbacks asked for, and the calls that stand for it. No event says who asked for a call that
-/// is made soon, such as the one that begins an attempt to connect. But it was asked for at the place at which its Deferred
-/// was made, and such calls are made in order.
+/// Maps a Deferred to the Deferred that caused it. A Deferred causes the delayed calls that its callbacks ask for, and
+/// the Deferreds that are made in those calls. An attempt to connect begins in a call that the loop makes soon, and no
+/// event names who asked for it. We find the Deferred by its place in the source, where the call was asked for, and by
+/// the order.
 fn causes(model: &Model) -> HashMap<u64, u64> {
     let mut by_timer: HashMap<(&str, u64), u64> = HashMap::new();
     let mut by_callback: HashMap<(&str, u64), u64> = HashMap::new();

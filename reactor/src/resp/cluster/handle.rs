@@ -215,7 +215,7 @@ impl Cluster {
         self.core.primaries().iter().map(ToString::to_string).collect()
     }
 
-    /// Whether there is a map, and no server of it has lost its connection. One that was never needed has none yet.
+    /// Whether there is a map, and a connection to each server that the client has needed so far.
     pub fn is_connected(&self) -> bool {
         self.core.is_connected()
     }
