@@ -13,8 +13,9 @@ use std::io::{self, IoSlice};
 /// Size of a block. A write that is larger gets a block of its own size.
 const BLOCK: usize = 16 * 1024;
 
-/// Maximum number of empty blocks that the store keeps for the next writer: 1 MiB, for all connections together.
-const MAX_SPARE_BLOCKS: usize = 64;
+/// Maximum number of empty blocks that the store keeps for the next writer: 256 KiB, for all connections together. What
+/// a connection's callbacks write on it leaves right after them, so few blocks are in use at the same time.
+const MAX_SPARE_BLOCKS: usize = 16;
 
 /// Maximum number of blocks in one vectored write: 256 KiB of small writes.
 const MAX_BLOCKS_PER_WRITE: usize = 16;
@@ -295,14 +296,14 @@ mod tests {
     }
 
     #[test]
-    fn the_store_keeps_64_blocks_at_most() {
+    fn the_store_keeps_16_blocks_at_most() {
         let store = Blocks::default();
         let mut out = Outgoing::default();
         for _ in 0..MAX_SPARE_BLOCKS + 2 {
             out.push(&[0; BLOCK], &store);
         }
         out.clear(&store);
-        assert_eq!(store.blocks.borrow().len(), 64);
+        assert_eq!(store.blocks.borrow().len(), 16);
         assert!(store.blocks.borrow().iter().all(Vec::is_empty));
     }
 

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// The time for which lines gather before they are written. A crash loses about as much.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// The room for lines that a quiet log keeps, so that it does not ask the allocator for each batch.
+const ROOM: usize = 16 * 1024;
+
 /// The time between two reports of lines that were beyond a share.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -65,12 +68,18 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
         }
         losses.write(new, |text| sink.write_all(text, SystemTime::now()));
         log.unwritten.store(losses.total, Ordering::Relaxed);
-        out.clear();
-        out.shrink_to(2 * BATCH);
+        clear(&mut out);
         if finished {
             return;
         }
     }
+}
+
+/// Empties a buffer, and keeps room for twice as much as was in it: what a crowd needed does not stay for ever.
+fn clear(buffer: &mut Vec<u8>) {
+    let used = buffer.len();
+    buffer.clear();
+    buffer.shrink_to(2 * used.clamp(ROOM, BATCH));
 }
 
 /// Waits until there is something to do. `report` is the time of the next report, if there is one to make.
@@ -149,5 +158,23 @@ mod tests {
         let text = String::from_utf8(disk).unwrap();
         let lost = format!("(4 lines were lost here: {})", io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(text.lines().collect::<Vec<_>>(), ["1", "2", "3", "4", "(3 lines", &lost, "8", "9"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_keeps_room_for_twice_as_much_as_was_in_it() {
+        let mut buffer = vec![b'x'; 4 * BATCH];
+        clear(&mut buffer);
+        assert_eq!((buffer.len(), buffer.capacity()), (0, 2 * BATCH));
+        buffer.extend_from_slice(&[b'x'; 3 * ROOM]);
+        clear(&mut buffer);
+        assert_eq!(buffer.capacity(), 6 * ROOM);
+        buffer.push(b'x');
+        clear(&mut buffer);
+        assert_eq!(buffer.capacity(), 2 * ROOM);
     }
 }

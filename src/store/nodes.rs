@@ -176,7 +176,7 @@ impl Nodes {
     pub(super) fn primary_of(&self, bucket: u16) -> Option<String> {
         match self {
             Nodes::Alone(_) => None,
-            Nodes::Cluster(cluster) => cluster.primary_of_slot(contract::probe(bucket).slot().ok()??),
+            Nodes::Cluster(cluster) => cluster.primary_of_slot(contract::slot_of_bucket(bucket)),
         }
     }
 
