@@ -13,7 +13,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// The time for which lines gather before they are written. A crash loses about as much.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// The room for lines that a quiet log keeps, so that it does not ask the allocator for each batch.
+/// A log is quiet when nothing has come for this long.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// The room that each of the two buffers of a quiet log keeps.
 const ROOM: usize = 16 * 1024;
 
 /// The time between two reports of lines that were beyond a share.
@@ -36,7 +39,7 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
     let mut losses = Losses::default();
     let mut reported = Instant::now();
     loop {
-        let mut contents = wait(log, reported + REPORT);
+        let mut contents = wait(log, &mut out, reported + REPORT);
         let now = Instant::now();
         if log.shares.is_pending() && (now >= reported + REPORT || contents.finished) {
             reported = now;
@@ -68,26 +71,30 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
         }
         losses.write(new, |text| sink.write_all(text, SystemTime::now()));
         log.unwritten.store(losses.total, Ordering::Relaxed);
-        clear(&mut out);
+        out.clear();
+        out.shrink_to(2 * BATCH);
         if finished {
             return;
         }
     }
 }
 
-/// Empties a buffer, and keeps room for twice as much as was in it: what a crowd needed does not stay for ever.
-fn clear(buffer: &mut Vec<u8>) {
-    let used = buffer.len();
-    buffer.clear();
-    buffer.shrink_to(2 * used.clamp(ROOM, BATCH));
-}
-
-/// Waits until there is something to do. `report` is the time of the next report, if there is one to make.
-fn wait(log: &LogBuffer, report: Instant) -> MutexGuard<'_, Contents> {
+/// Waits until there is something to do. `report` is the time of the next report, if there is one to make. When nothing
+/// has come for a while, the two buffers become small: what a crowd needed does not stay for ever.
+fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuard<'a, Contents> {
     let mut contents = log.lock();
     while contents.buffer.is_empty() && contents.reopen.is_none() && !contents.finished {
         if !log.shares.is_pending() {
-            contents = log.wake.wait(contents).unwrap_or_else(PoisonError::into_inner);
+            if contents.buffer.capacity().max(out.capacity()) <= ROOM {
+                contents = log.wake.wait(contents).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let (again, waited) = log.wake.wait_timeout(contents, QUIET).unwrap_or_else(PoisonError::into_inner);
+            contents = again;
+            if waited.timed_out() && contents.buffer.is_empty() {
+                contents.buffer.shrink_to(ROOM);
+                out.shrink_to(ROOM);
+            }
             continue;
         }
         let left = report.saturating_duration_since(Instant::now());
@@ -141,6 +148,9 @@ fn lines(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LogConfig;
+    use log::LevelFilter;
+    use std::thread;
 
     #[test]
     fn lines_that_a_full_disk_did_not_take_are_counted_when_there_is_room_again() {
@@ -159,22 +169,22 @@ mod tests {
         let lost = format!("(4 lines were lost here: {})", io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(text.lines().collect::<Vec<_>>(), ["1", "2", "3", "4", "(3 lines", &lost, "8", "9"]);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
-    fn a_buffer_keeps_room_for_twice_as_much_as_was_in_it() {
-        let mut buffer = vec![b'x'; 4 * BATCH];
-        clear(&mut buffer);
-        assert_eq!((buffer.len(), buffer.capacity()), (0, 2 * BATCH));
-        buffer.extend_from_slice(&[b'x'; 3 * ROOM]);
-        clear(&mut buffer);
-        assert_eq!(buffer.capacity(), 6 * ROOM);
-        buffer.push(b'x');
-        clear(&mut buffer);
-        assert_eq!(buffer.capacity(), 2 * ROOM);
+    fn the_buffers_of_a_quiet_log_become_small() {
+        let log = LogBuffer::new(LevelFilter::Info, &LogConfig::default());
+        log.lock().buffer = Vec::with_capacity(BATCH);
+        let writer = log.clone();
+        let waiting = thread::spawn(move || {
+            let mut out = Vec::with_capacity(2 * BATCH);
+            drop(wait(&writer, &mut out, Instant::now()));
+            out.capacity()
+        });
+        while log.lock().buffer.capacity() > ROOM {
+            thread::yield_now();
+        }
+        log.lock().finished = true;
+        log.wake.notify_one();
+        assert_eq!(waiting.join().unwrap(), ROOM);
     }
 }
