@@ -19,6 +19,16 @@ pub(crate) struct Browser {
 impl Browser {
     /// `None` if there is no browser here.
     pub(crate) fn start() -> Option<Browser> {
+        Browser::start_with(&json!({ "browser": "ALL", "performance": "ALL" }))
+    }
+
+    /// Like [`Browser::start`], with nothing recorded, as for a person who looks at the page: a browser that records
+    /// sends its driver a copy of each event that comes. [`Browser::is_clean`] cannot be asked.
+    pub(crate) fn start_unrecorded() -> Option<Browser> {
+        Browser::start_with(&json!({}))
+    }
+
+    fn start_with(recorded: &Value) -> Option<Browser> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let mut driver = match driver {
             Ok(driver) => driver,
@@ -45,7 +55,7 @@ impl Browser {
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": arguments },
-            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+            "goog:loggingPrefs": recorded,
         } } });
         let session = browser.call("POST", "/session", &capabilities);
         browser.session = session["sessionId"].as_str().expect("a session").to_owned();

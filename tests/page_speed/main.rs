@@ -71,7 +71,7 @@ fn count_frames(effort: &Effort) {
         effort.frames_for
     );
     for run in [FIVE, TWO_HUNDRED] {
-        let Some(mut browser) = Browser::start() else { return };
+        let Some(mut browser) = Browser::start_unrecorded() else { return };
         let page = Page::start();
         browser.size(1400, false);
         browser.open_run(&page, &format!("{run}&at=10"));

@@ -30,24 +30,85 @@ export function say(node, text) {
 
 // Makes the children of `parent` those of `items`: each is made once by `make`, and then brought up to date by
 // `update`. So what a person has focused stays, and a screen reader does not begin anew. Two items should not have the
-// same key: the second would be made anew each time. Whatever has no item now is removed, whichever key it has.
+// same key: the second would be made anew each time. Whatever has no item now is removed.
 export function keyed(parent, items, key, make, update) {
-  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let before = null;
-  for (const item of items) {
-    const name = key(item);
-    let child = old.get(name);
-    if (child) old.delete(name);
-    else {
-      child = make(item);
-      child.dataset.key = name;
+  const names = items.map(key);
+  let next = parent.firstChild; // What stands at the place of the next item.
+  let wanted, others; // Needed only if not all stand there already.
+  items.forEach((item, at) => {
+    const name = names[at];
+    if (next && next.itemKey !== name) {
+      wanted ??= new Set(names);
+      while (next && !wanted.has(next.itemKey)) next = remove(next);
     }
+    let child = next;
+    if (next?.itemKey === name) next = next.nextSibling;
+    else {
+      others ??= byKey(next);
+      child = others.get(name) ?? make(item);
+      child.itemKey = name;
+      parent.insertBefore(child, next);
+    }
+    others?.delete(name);
     update?.(child, item);
-    const place = before ? before.nextSibling : parent.firstChild;
-    if (place !== child) parent.insertBefore(child, place);
-    before = child;
+  });
+  while (next) next = remove(next);
+}
+
+// Removes a child, and returns the one that stood after it.
+function remove(child) {
+  const { nextSibling } = child;
+  child.remove();
+  return nextSibling;
+}
+
+function byKey(first) {
+  const children = new Map();
+  for (let child = first; child; child = child.nextSibling) children.set(child.itemKey, child);
+  return children;
+}
+
+// A canvas that lies over a picture, for what moves at each frame. It is then no part of the document: a browser would
+// style, lay out and paint the document anew for each step.
+export class Sheet {
+  constructor(name, resized) {
+    this.canvas = element("canvas", { class: name, "aria-hidden": "true" });
+    this.width = 0; // pixels of CSS; nothing can be drawn until it is known
+    new ResizeObserver(([{ contentRect: { width, height } }]) => {
+      this.width = width;
+      set(this.canvas, { width: Math.round(width * devicePixelRatio), height: Math.round(height * devicePixelRatio) });
+      resized();
+    }).observe(this.canvas);
   }
-  while (parent.lastChild !== before) parent.lastChild.remove();
+
+  // Empties the sheet. The pen draws in units, of which `units` are as wide as the sheet.
+  clear(units) {
+    const { canvas } = this, pen = canvas.getContext("2d"), scale = canvas.width / units;
+    pen.resetTransform();
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.scale(scale, scale);
+    return pen;
+  }
+}
+
+export function circle(pen, { x, y }, radius) {
+  pen.beginPath();
+  pen.arc(x, y, radius, 0, 2 * Math.PI);
+}
+
+const colours = new Map();
+
+// A colour of style.css as it is now: light, or dark. To ask at each drawing would have the browser style all anew.
+export function colourNamed(name) {
+  if (!colours.has(name)) {
+    colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  }
+  return colours.get(name);
+}
+
+// They are others from now on.
+export function forgetColours() {
+  colours.clear();
 }
 
 export function duration(seconds) {

@@ -5,7 +5,8 @@ import { clock, colour, duration, keyed, many, say, set, shape } from "./draw.js
 
 // Many servers: they are small, and have numbers beside them instead of names; if they are very many, every tenth one.
 const SMALL = { from: 24, numbered: 60, tenth: 10 };
-const SIZE = 520, MIDDLE = SIZE / 2, FLIGHT = 700; // ms
+export const SIZE = 520;
+const MIDDLE = SIZE / 2, FLIGHT = 700; // ms
 
 export class HerdMap {
   constructor(svg, select) {
@@ -15,6 +16,7 @@ export class HerdMap {
     this.nodes = shape("g");
     this.flying = [];
     this.select = select;
+    this.isCrowd = false; // More servers than can be drawn large.
     set(svg, { viewBox: `0 0 ${SIZE} ${SIZE}` });
     svg.append(this.links, this.way, this.flights, this.nodes);
     this.isStill = matchMedia("(prefers-reduced-motion: reduce)");
@@ -26,7 +28,7 @@ export class HerdMap {
     const layout = names.join(" ");
     if (layout !== this.layout) for (const part of [this.links, this.nodes, this.way]) part.replaceChildren();
     this.layout = layout;
-    const small = names.length > SMALL.from;
+    const small = this.isCrowd = names.length > SMALL.from;
     this.radius = names.length > 100 ? 3.5 : small ? 7 : names.length > 10 ? 15 : 24;
     names.forEach((name, number) => {
       const angle = (number / names.length) * 2 * Math.PI - Math.PI / 2;
@@ -63,7 +65,7 @@ export class HerdMap {
       shape("path", { d: arrow(at), class: "head" }));
     if (this.selectLink) {
       link.append(shape("path", { d, class: "hit" }));
-      set(link, { role: "button", tabindex: this.places.size > SMALL.from ? -1 : 0 });
+      set(link, { role: "button", tabindex: this.isCrowd ? -1 : 0 });
       onChoice(link, link, () => this.selectLink(from, to));
     }
     return link;
@@ -71,7 +73,7 @@ export class HerdMap {
 
   makeNode(name) {
     const { x, y, angle } = this.places.get(name);
-    const below = Math.sin(angle) > -0.2, small = this.places.size > SMALL.from;
+    const below = Math.sin(angle) > -0.2, small = this.isCrowd;
     const label = this.radius + 18;
     const outside = this.radius + 16;
     const beside = small
@@ -167,10 +169,13 @@ export function linkText(link) {
 }
 
 function updateLink(node, link) {
-  const busy = link.waiting > 0 || link.buffered > 0;
-  set(node, { class: `link ${link.state}${busy ? " busy" : ""} ${link.fault ?? ""}`.trimEnd(), "aria-label": linkText(link) });
-  set(node, { "data-link": `${link.from} ${link.to}`, "data-state": link.state });
-  if (node.firstChild) say(node.firstChild, linkText(link));
+  const busy = link.waiting > 0 || link.buffered > 0, text = linkText(link);
+  const looks = `link ${link.state}${busy ? " busy" : ""} ${link.fault ?? ""}`.trimEnd();
+  // To ask a thousand elements for what they say takes longer than to remember it.
+  if (node.text === text && node.looks === looks) return;
+  Object.assign(node, { text, looks });
+  set(node, { class: looks, "aria-label": text, "data-link": `${link.from} ${link.to}`, "data-state": link.state });
+  if (node.firstChild) say(node.firstChild, text);
 }
 
 function storeText({ connected, lost, buckets, owed, why }) {

@@ -13,6 +13,8 @@ const MOST_NAMES = 50;
 // The maximum number of rows of the table of links.
 const MOST_LINKS = 200;
 
+const { compare } = new Intl.Collator("en", { numeric: true });
+
 const id = (name) => document.getElementById(name);
 
 export function drawServer(model, selected) {
@@ -42,7 +44,6 @@ export function announceServer(model, selected) {
 // Names of clients as buttons: a dot on a map cannot be found by its name, nor reached by a keyboard. They stand in the
 // order of their names, so that a list that changes can be read and pressed.
 export function drawClients(model, chosen, choose) {
-  const { compare } = new Intl.Collator("en", { numeric: true });
   const last = [...model.clients.values()].slice(-MOST_NAMES).sort((a, b) => compare(a.client, b.client));
   keyed(id("clients"), last, ({ client }) => client, ({ client }) => {
     const button = element("button", { type: "button", class: "name" }, client);
@@ -119,7 +120,7 @@ export function drawRefusals(model) {
 
 // What stands in a list that has nothing.
 function empty(list, name, text) {
-  if (!list.firstChild) list.append(element(name, { class: "quiet", "data-key": "empty" }, text));
+  if (!list.firstChild) list.append(element(name, { class: "quiet" }, text));
 }
 
 const VERDICTS = {

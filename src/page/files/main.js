@@ -5,7 +5,7 @@ import { Model, answerKey } from "./model.js";
 import { HerdMap } from "./herd.js";
 import { WorldMap, project, scaleBar } from "./world.js";
 import * as lists from "./lists.js";
-import { clock, element, showWorldTime } from "./draw.js";
+import { clock, element, forgetColours, showWorldTime } from "./draw.js";
 import { complaint, toldBy } from "./forms.js";
 
 // Only the page of a simulated herd has the file sim.js: tools with which one changes what happens there.
@@ -48,13 +48,12 @@ let hasFitted = false;
 
 // While a simulated herd runs, the lists and lines change less often than the messages between its servers: a person reads
 // them no faster, and each change has the browser lay out the page anew.
-const MANY = 24; // servers
-const WAIT = { few: 100, many: 250 }; // ms
+const WAIT = { few: 100, crowd: 250 }; // ms
 
 function redraw() {
   if (isDue) return;
   isDue = true;
-  const wait = model.servers.size > MANY ? WAIT.many : WAIT.few;
+  const wait = herd.isCrowd ? WAIT.crowd : WAIT.few;
   if (model.clock?.playing) setTimeout(() => requestAnimationFrame(draw), wait);
   else (document.hidden ? setTimeout : requestAnimationFrame)(draw, 200);
 }
@@ -273,12 +272,21 @@ function theme(name) {
   } catch {
     // A browser may keep nothing: then the choice lasts as long as the page.
   }
+  recolour();
 }
 
 id("theme").addEventListener("click", () => {
   const names = Object.keys(THEMES);
   theme(names[(names.indexOf(id("theme").dataset.now) + 1) % names.length]);
 });
+
+// What is drawn on a canvas does not take other colours by itself.
+function recolour() {
+  forgetColours();
+  redraw();
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
 let kept;
 try {
@@ -288,4 +296,3 @@ try {
 }
 theme(THEMES[kept] ? kept : "system");
 connect();
-redraw();

@@ -1,11 +1,15 @@
 // Clients on a map of the world, and what a WHATSAT has found. One unit is a twentieth of a degree, as in coast.txt.
 
-import { colour, element, keyed, say, set, shape } from "./draw.js";
+import { Sheet, circle, colour, colourNamed, element, keyed, say, set, shape } from "./draw.js";
 
 const UNITS = 20, WIDTH = 360 * UNITS, HEIGHT = 180 * UNITS;
 const NARROWEST = 0.1; // units: half a kilometre
 const WORLD = { x: 0, y: 6 * UNITS, width: WIDTH, height: HEIGHT - 36 * UNITS }; // Without the ice of the south.
 const KM_PER_DEGREE = 111.2;
+
+// A client that has just changed has a ring that grows and fades, again and again. It is drawn less often than a screen
+// shows frames: nobody sees the difference, and it costs a third.
+const RINGS = { most: 12, within: 1.5, lasts: 1200, every: 45, radius: 7, line: 2 }; // s, ms, ms, pixels, pixels
 
 export function project(latitude, longitude) {
   return { x: (longitude + 180) * UNITS, y: (90 - latitude) * UNITS };
@@ -22,12 +26,15 @@ export class WorldMap {
     this.pin = shape("path", { class: "pin" });
     this.labels = shape("g", { class: "labels" });
     svg.append(this.around, this.dots, this.chosen, this.pin, this.labels);
-    // What never changes lies below, and what always moves lies above, each in a picture of its own: a browser then need
-    // not draw all coasts anew when a client moves, and not at each frame of a ring.
+    // What never changes lies below, in a picture of its own: a browser then need not draw all coasts anew when a client
+    // moves. What always moves lies above.
     this.ground = shape("svg", { class: "ground", "aria-hidden": "true" }, this.grid, this.coast);
-    this.fresh = element("div", { class: "fresh", "aria-hidden": "true" });
+    this.rings = new Map(); // "client time" -> {place, began}
+    this.ringsAt = 0; // When they were last drawn.
+    this.fresh = new Sheet("fresh", () => this.paintRings(performance.now()));
+    this.isStill = matchMedia("(prefers-reduced-motion: reduce)");
     svg.before(this.ground);
-    svg.after(this.fresh);
+    svg.after(this.fresh.canvas);
     this.view = { ...WORLD };
     this.size = svg.getBoundingClientRect();
     this.choose = chosen;
@@ -161,12 +168,10 @@ export class WorldMap {
 
   // What keeps its size on the screen is placed again when the view changes.
   place() {
-    const unit = this.unit(), seen = this.seen();
+    const unit = this.unit();
     const scale = (node, { x, y }) => set(node, { transform: `translate(${x} ${y}) scale(${unit})` });
     for (const node of [...this.chosen.children, ...this.labels.children]) if (node.place) scale(node, node.place);
-    for (const { place, style } of this.fresh.children) {
-      [style.left, style.top] = [(place.x - seen.x) / unit, (place.y - seen.y) / unit].map((far) => `${far.toFixed(1)}px`);
-    }
+    if (this.rings.size > 0) this.paintRings(performance.now());
     if (this.pinned) set(this.pin, { d: "M0 0L-6 -15A6.5 6.5 0 1 1 6 -15z" });
     if (this.pinned) scale(this.pin, this.pinned);
     this.hideCrowded(unit);
@@ -208,15 +213,42 @@ export class WorldMap {
 
   // The clients that have just changed light up.
   drawFresh(model) {
-    const all = this.clients, last = [];
-    for (let at = all.length - 1; at >= 0 && last.length < 12; at -= 1) {
-      if (!all[at].changed || model.now - all[at].changed > 1.5) break;
-      last.push(all[at]);
+    const all = this.clients, before = this.rings, now = performance.now();
+    this.rings = new Map();
+    for (let at = all.length - 1; at >= 0 && this.rings.size < RINGS.most; at -= 1) {
+      const { client, time, changed, latitude, longitude } = all[at];
+      if (!changed || model.now - changed > RINGS.within) break;
+      const key = `${client} ${time}`, began = before.get(key)?.began ?? now;
+      this.rings.set(key, { place: project(latitude, longitude), began });
     }
-    keyed(this.fresh, last, ({ client, time }) => `${client} ${time}`,
-      () => element("i", { class: "ring" }), (node, { latitude, longitude }) => {
-        node.place = project(latitude, longitude);
-      });
+    if (this.rings.size > 0) this.moveRings();
+    else if (before.size > 0) this.paintRings(now);
+  }
+
+  moveRings() {
+    if (this.isMoving || this.isStill.matches) return;
+    this.isMoving = true;
+    requestAnimationFrame((now) => {
+      this.isMoving = false;
+      if (this.rings.size === 0) return;
+      if (now - this.ringsAt >= RINGS.every) this.paintRings(now);
+      this.moveRings();
+    });
+  }
+
+  paintRings(now) {
+    if (this.fresh.width === 0) return;
+    this.ringsAt = now;
+    const pen = this.fresh.clear(this.fresh.width), seen = this.seen(), unit = this.unit();
+    pen.strokeStyle = colourNamed("way");
+    for (const { place, began } of this.rings.values()) {
+      const part = ((now - began) % RINGS.lasts) / RINGS.lasts, grown = 1 - (1 - part) ** 2;
+      const size = this.isStill.matches ? 1 : 0.5 + 1.5 * grown;
+      pen.globalAlpha = this.isStill.matches ? 1 : 1 - grown;
+      pen.lineWidth = RINGS.line * size;
+      circle(pen, { x: (place.x - seen.x) / unit, y: (place.y - seen.y) / unit }, RINGS.radius * size);
+      pen.stroke();
+    }
   }
 
   drawAnswer(answer) {

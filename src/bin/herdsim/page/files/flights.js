@@ -3,11 +3,17 @@
 // Events come every 50 ms. What is drawn runs one step behind, so that it moves evenly from one to the next. A run that
 // stands still is drawn exactly.
 
-import { clock, duration, element, keyed, many, say, set, shape } from "./draw.js";
+import { Sheet, circle, clock, colourNamed, duration, element, keyed, many, say } from "./draw.js";
+import { SIZE } from "./herd.js";
 import { decision } from "./lists.js";
 
 const MOST_LISTED = 14;
-const KINDS = ["newest", "older", "other", "reply"];
+// How a message is drawn: its radius, which is less among many servers, and the name of its colour.
+const LOOKS = {
+  newest: { radius: 4.5, colour: "way" }, older: { radius: 4.5, colour: "c3" }, other: { radius: 2.5, colour: "gone" },
+  reply: { radius: 3, colour: "accent" },
+};
+const OPENED = 9, IN_CROWD = 0.72;
 
 const id = (name) => document.getElementById(name);
 
@@ -15,14 +21,10 @@ export class Flights {
   constructor(herd, redraw) {
     this.herd = herd;
     this.redraw = redraw;
-    // A picture of its own above that of the herd: a browser then need not draw all links anew at each frame.
-    this.group = shape("svg", { class: "messages", "aria-hidden": "true", viewBox: id("herd").getAttribute("viewBox") });
-    this.paths = new Map(KINDS.map((kind) => [kind, shape("path", { class: `message ${kind}` })]));
-    this.ring = shape("circle", { class: "opened", r: 9 });
-    this.group.append(...this.paths.values(), this.ring);
+    this.sheet = new Sheet("messages", () => this.begin());
     const both = element("div", { class: "both" });
     id("herd").before(both);
-    both.append(id("herd"), this.group);
+    both.append(id("herd"), this.sheet.canvas);
     this.before = this.last = { at: 0, real: 0 };
     this.opened = undefined;
     this.drawn = [];
@@ -55,8 +57,8 @@ export class Flights {
 
   frame(now) {
     this.isRunning = false;
-    if (!this.herd.places) return;
-    const at = this.time(now), parts = new Map(KINDS.map((kind) => [kind, ""]));
+    if (!this.herd.places || this.sheet.width === 0) return;
+    const at = this.time(now), dots = new Map(Object.keys(LOOKS).map((kind) => [kind, []]));
     this.drawn = [];
     for (const message of this.model.messages.values()) {
       const { sent, arrives } = message;
@@ -64,15 +66,29 @@ export class Flights {
       const place = this.place(message, (at - sent) / (arrives - sent || 1));
       if (!place) continue;
       message.kind ??= kindOf(message);
-      const kind = message.kind === "at" ? this.age(message) : message.kind;
-      parts.set(kind, `${parts.get(kind)}M${place.x.toFixed(1)} ${place.y.toFixed(1)}h0`);
+      dots.get(message.kind === "at" ? this.age(message) : message.kind).push(place);
       this.drawn.push({ message, ...place });
     }
-    for (const [kind, d] of parts) set(this.paths.get(kind), { d: d || null });
-    const opened = this.drawn.find(({ message }) => message.id === this.opened?.id);
-    set(this.ring, opened ? { cx: opened.x.toFixed(1), cy: opened.y.toFixed(1), visibility: null }
-      : { cx: null, cy: null, visibility: "hidden" });
+    this.paint(dots);
     if (this.model.clock.playing && !document.hidden) this.begin();
+  }
+
+  paint(dots) {
+    const pen = this.sheet.clear(SIZE), size = this.herd.isCrowd ? IN_CROWD : 1;
+    for (const [kind, places] of dots) {
+      const { radius, colour } = LOOKS[kind];
+      pen.fillStyle = colourNamed(colour);
+      for (const place of places) {
+        circle(pen, place, radius * size);
+        pen.fill();
+      }
+    }
+    const opened = this.drawn.find(({ message }) => message.id === this.opened?.id);
+    if (!opened) return;
+    pen.strokeStyle = colourNamed("ink");
+    pen.lineWidth = 2;
+    circle(pen, opened, OPENED);
+    pen.stroke();
   }
 
   // Where a message is. Clients have no place in the herd: what they say comes from outside.

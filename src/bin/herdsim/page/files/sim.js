@@ -214,6 +214,7 @@ class Simulation {
     const { clock, world } = model;
     if (!clock || !world) return;
     say(id("play"), clock.playing ? "Pause" : "Play");
+    document.body.classList.toggle("playing", clock.playing);
     say(id("now"), clock.travelling ? `${clock.at.toFixed(0)} s ...` : `${clock.at.toFixed(3)} s`);
     set(id("now"), { class: clock.travelling ? "travelling" : null });
     const isSlow = clock.playing && clock.real_speed < clock.speed * 0.8;

@@ -107,7 +107,7 @@ export class Tools {
     for (const link of this.herd.links.children) {
       link.classList.toggle("chosen", link.dataset.link === chosen.link);
     }
-    id("herd").classList.toggle("many", model.servers.size > 24);
+    id("herd").classList.toggle("many", this.herd.isCrowd);
     if (!chosen.server) this.drawChosen(model, chosen);
     const isOn = model.world.wanderers.includes(id("iamat").elements.client.value.trim());
     say(id("wander"), isOn ? "Stay there" : "Move on its own");
