@@ -7,6 +7,7 @@ import { clock, colour, duration, keyed, many, say, set, shape } from "./draw.js
 const SMALL = { from: 24, numbered: 60, tenth: 10 };
 export const SIZE = 520;
 const MIDDLE = SIZE / 2, FLIGHT = 700; // ms
+const HIT = 14; // The radius within which a click hits a small server, if no other one is as near.
 
 export class HerdMap {
   constructor(svg, select) {
@@ -30,9 +31,10 @@ export class HerdMap {
     this.layout = layout;
     const small = this.isCrowd = names.length > SMALL.from;
     this.radius = names.length > 100 ? 3.5 : small ? 7 : names.length > 10 ? 15 : 24;
+    const far = names.length === 1 ? 0 : MIDDLE - (small ? 44 : 74);
+    this.apart = (2 * Math.PI * far) / names.length;
     names.forEach((name, number) => {
       const angle = (number / names.length) * 2 * Math.PI - Math.PI / 2;
-      const far = names.length === 1 ? 0 : MIDDLE - (small ? 44 : 74);
       this.places.set(name, { x: MIDDLE + far * Math.cos(angle), y: MIDDLE + far * Math.sin(angle), angle });
     });
     keyed(this.links, model.links(), (link) => `${link.from} ${link.to}`, (link) => this.makeLink(link),
@@ -81,6 +83,7 @@ export class HerdMap {
       : { class: "name", y: below ? label + 2 : -label + 8 };
     // The words stand beside the button: its name says the same in whole sentences.
     const button = shape("g", { role: "button", tabindex: 0, "data-server": name },
+      shape("circle", { r: Math.max(this.radius, Math.min(HIT, this.apart / 2)), class: "hit" }),
       shape("circle", { r: this.radius + (small ? 3.5 : 7), class: "halo" }), shape("circle", { r: this.radius, class: "disc" }));
     const node = shape("g", { class: "server", transform: `translate(${x} ${y})` }, button,
       shape("g", { "aria-hidden": true }, shape("text", { class: "count", "text-anchor": "middle", dy: "0.35em" }),
