@@ -22,13 +22,9 @@ impl Browser {
         Browser::start_with(&json!({ "browser": "ALL", "performance": "ALL" }))
     }
 
-    /// Like [`Browser::start`], with nothing recorded, as for a person who looks at the page: a browser that records
-    /// sends its driver a copy of each event that comes. [`Browser::is_clean`] cannot be asked.
-    pub(crate) fn start_unrecorded() -> Option<Browser> {
-        Browser::start_with(&json!({}))
-    }
-
-    fn start_with(recorded: &Value) -> Option<Browser> {
+    /// Records what `recorded` says: nothing, if it is empty, as for a person who looks at the page. A browser that records
+    /// sends its driver a copy of each event that comes.
+    pub(crate) fn start_with(recorded: &Value) -> Option<Browser> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let mut driver = match driver {
             Ok(driver) => driver,

@@ -23,7 +23,7 @@ mod util;
 use chromium::Browser;
 use http::Events;
 use run_page::Page;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ fn count_frames(effort: &Effort) {
         effort.frames_for
     );
     for run in [FIVE, TWO_HUNDRED] {
-        let Some(mut browser) = Browser::start_unrecorded() else { return };
+        let Some(mut browser) = Browser::start_with(&json!({})) else { return };
         let page = Page::start();
         browser.size(1400, false);
         browser.open_run(&page, &format!("{run}&at=10"));

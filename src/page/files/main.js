@@ -296,3 +296,4 @@ try {
 }
 theme(THEMES[kept] ? kept : "system");
 connect();
+redraw();

@@ -242,7 +242,7 @@ export class WorldMap {
     const pen = this.fresh.clear(this.fresh.width), seen = this.seen(), unit = this.unit();
     pen.strokeStyle = colourNamed("way");
     for (const { place, began } of this.rings.values()) {
-      const part = ((now - began) % RINGS.lasts) / RINGS.lasts, grown = 1 - (1 - part) ** 2;
+      const part = (Math.max(0, now - began) % RINGS.lasts) / RINGS.lasts, grown = 1 - (1 - part) ** 2;
       const size = this.isStill.matches ? 1 : 0.5 + 1.5 * grown;
       pen.globalAlpha = this.isStill.matches ? 1 : 1 - grown;
       pen.lineWidth = RINGS.line * size;
