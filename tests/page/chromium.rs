@@ -22,8 +22,8 @@ impl Browser {
         Browser::start_with(&json!({ "browser": "ALL", "performance": "ALL" }))
     }
 
-    /// Records what `recorded` says: nothing, if it is empty, as for a person who looks at the page. A browser that records
-    /// sends its driver a copy of each event that comes.
+    /// Records what `recorded` says: nothing, if it is empty, as for a person who looks at the page. A browser that
+    /// records sends its driver a copy of each event that comes.
     pub(crate) fn start_with(recorded: &Value) -> Option<Browser> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let mut driver = match driver {
