@@ -388,6 +388,8 @@ debug_is_display!(CannotListenError);
 pub enum RunError {
     /// `run` or `iterate` was called from inside the running loop.
     AlreadyRunning,
+    /// The reactor was closed (see [`Reactor::close`](crate::Reactor::close)).
+    Closed,
     /// The system's poll call failed.
     Poll(io::Error),
     /// The loop ended, and the Deferred of [`run_until`](crate::Reactor::run_until) had not fired, though it was
@@ -399,6 +401,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::AlreadyRunning => f.write_str("the reactor is already running"),
+            RunError::Closed => f.write_str("the reactor was closed"),
             RunError::Poll(error) => write!(f, "waiting for events failed: {error}"),
             RunError::NoResult => f.write_str("the reactor stopped before the Deferred had its result"),
         }

@@ -112,6 +112,8 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         }
     };
     let result = run_started(&reactor, begin, banner);
+    // Much of it holds the reactor, which would never be dropped, and a trace of it would have no end.
+    let _ = reactor.close();
     match &result {
         Ok(()) => log::info!("{} has ended", options.server),
         Err(error) => log::error!("{error}"),

@@ -251,3 +251,17 @@ fn what_a_client_that_never_reads_was_owed_is_counted() {
     let (too_late, bytes) = owed(&logs(directory.path()));
     assert!(too_late > 0 && bytes > 0, "{too_late} commands, {bytes} bytes");
 }
+
+#[test]
+fn the_trace_of_a_server_that_was_told_to_end_has_its_end() {
+    let directory = Directory::new();
+    let (config, port) = alone(&directory, "");
+    let trace = directory.write("trace.jsonl", "");
+    let options = ["Alford", "--config", &config];
+    let mut process = Process::start(directory.path(), &options, &[("REACTOR_TRACE", &trace)]);
+    let mut client = Client::connect(port);
+    client.ask("IAMAT me +34.0-118.0 1400794645");
+    assert_eq!(process.end("TERM").code(), Some(0));
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.lines().next_back().unwrap().contains("\"kind\":\"end\""), "{trace}");
+}

@@ -203,7 +203,7 @@ impl<T: 'static> Deferred<T> {
         R: IntoDeferred,
         E: Recovery<R::Value>,
     {
-        self.add(Side::Both, |result| match result {
+        self.add(Side::Pair, |result| match result {
             Ok(value) => callback(value).into_given(),
             Err(failure) => errback(failure).into_given(),
         })

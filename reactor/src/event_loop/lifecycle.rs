@@ -153,6 +153,44 @@ impl Reactor {
         self.core.lifecycle.exit_signal.get()
     }
 
+    /// Closes the reactor for good: drops its connections, ports, delayed calls and triggers, with what they captured,
+    /// as the drop of its last handle does.
+    ///
+    /// A program needs this only if its callbacks hold the reactor themselves, such as a delayed call that asks for the
+    /// next one: the reactor keeps that call, and the call keeps the reactor, so neither is ever dropped. At the end of
+    /// a process that is no harm, but a trace then lacks its end, and says nothing of what was still open.
+    ///
+    /// What is asked of the reactor later is dropped, and it cannot run again.
+    ///
+    /// # Errors
+    /// [`RunError::AlreadyRunning`] if the loop runs.
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let held = reactor.clone();
+    /// reactor.call_later(Duration::from_secs(3600), move || held.stop());
+    /// reactor.stop();
+    /// reactor.run()?;
+    /// reactor.close()?;
+    /// assert!(reactor.run().is_err());
+    /// # Ok::<(), reactor::Failure>(())
+    /// ```
+    pub fn close(&self) -> Result<(), RunError> {
+        let lifecycle = &self.core.lifecycle;
+        let _turn = lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
+        if !matches!(lifecycle.state.get(), State::Stopped | State::StopAhead) {
+            return Err(RunError::AlreadyRunning);
+        }
+        self.core.tear_down();
+        if let Some(scope) = &self.core.work.trace {
+            scope.end();
+        }
+        Ok(())
+    }
+
     /// Whether the loop runs and has not been asked to stop.
     pub fn running(&self) -> bool {
         self.core.lifecycle.state.get() == State::Running
@@ -217,6 +255,9 @@ impl Run {
     /// Begins a run. Fails if the loop runs already, or if this is inside `iterate` or a trigger.
     pub(crate) fn new(reactor: &Reactor) -> Result<Run, RunError> {
         let lifecycle = &reactor.core.lifecycle;
+        if reactor.core.work.is_closed() {
+            return Err(RunError::Closed);
+        }
         let first = match lifecycle.state.get() {
             State::Stopped => State::Running,
             State::StopAhead => State::StopWanted(Pace::Orderly),
@@ -280,6 +321,9 @@ impl Drop for Run {
 
 impl Core {
     fn take_turn(&self, longest: Option<Duration>) -> Result<(), RunError> {
+        if self.work.is_closed() {
+            return Err(RunError::Closed);
+        }
         // The borrow lasts for the turn: a callback that calls `iterate` gets an error. A turn inside a turn would
         // re-enter protocols.
         let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;

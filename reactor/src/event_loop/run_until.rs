@@ -3,9 +3,9 @@
 //! Next: `longest.rs`, which callback has held the loop the longest.
 
 use super::{Phase, Reactor, SystemEvent};
-use crate::deferred::IntoDeferred;
+use crate::deferred::{IntoDeferred, succeed};
 use crate::error::RunError;
-use crate::{Deferred, Failure};
+use crate::{Deferred, Failure, Firer};
 use std::cell::Cell;
 use std::panic::Location;
 use std::process::ExitCode;
@@ -32,29 +32,46 @@ impl Reactor {
     /// The failure of `main`; [`RunError`] if the loop cannot run, or if it ended and `main` has no result yet.
     #[track_caller]
     pub fn run_until<T: 'static>(&self, main: Deferred<T>) -> Result<T, Failure> {
-        let result: Rc<Cell<Option<Result<T, Failure>>>> = Rc::default();
-        let (finished, finish) = Deferred::<()>::unwatched();
-        let (canceller, clock, place) = (main.canceller(), self.clone(), Location::caller());
+        let waiting =
+            Rc::new(Waiting { result: Cell::default(), finish: Cell::default(), has_result: Cell::new(false) });
+        let (canceller, clock, place, wanted) = (main.canceller(), self.clone(), Location::caller(), waiting.clone());
         let trigger = self.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            if wanted.has_result.get() {
+                return succeed(());
+            }
+            let (finished, finish) = Deferred::<()>::unwatched();
+            wanted.finish.set(Some(finish));
             canceller.cancel_at(place);
             // The loop goes on while `main` gives up what it was doing, but not for ever.
             finished.add_timeout(clock.settings().stop_timeout, &clock).add_errback(|_late| Ok(()))
         });
         // Weak: a run that was refused, or is over, must not be stopped by a result that comes later.
-        let (note, reactor) = (Rc::downgrade(&result), self.clone());
+        let (note, reactor) = (Rc::downgrade(&waiting), self.clone());
         let main = main.add_both(move |got| {
             let Some(note) = note.upgrade() else { return got.map(drop) };
-            note.set(Some(got));
+            note.result.set(Some(got));
+            note.has_result.set(true);
             reactor.stop();
-            // The trigger may have timed out; nobody waits then.
-            finish.callback(()).or(Ok(()))
+            match note.finish.take() {
+                // The trigger may have timed out; nobody waits then.
+                Some(finish) => finish.callback(()).or(Ok(())),
+                None => Ok(()),
+            }
         });
         let ran = self.run();
         self.remove_system_event_trigger(trigger);
         ran?;
         drop(main);
-        result.take().unwrap_or_else(|| Err(RunError::NoResult.into()))
+        waiting.result.take().unwrap_or_else(|| Err(RunError::NoResult.into()))
     }
+}
+
+/// What [`Reactor::run_until`] waits for.
+struct Waiting<T> {
+    result: Cell<Option<Result<T, Failure>>>,
+    has_result: Cell<bool>,
+    /// Lets a stop go on that has cancelled the Deferred.
+    finish: Cell<Option<Firer<()>>>,
 }
 
 /// Makes a reactor and runs it until what `main` returns has its result. Twisted's `task.react`.

@@ -160,12 +160,15 @@ impl Core {
         // A fresh counter: a Deferred that an earlier stop no longer waited for may fire now.
         lifecycle.pending.take();
         for deferred in self.run_triggers(SystemEvent::Shutdown, Phase::Before) {
+            let deferred = deferred.into_inner();
+            // A failure goes to the log: it must not hold the shutdown up.
+            if deferred.has_fired() {
+                deferred.detach();
+                continue;
+            }
             let pending = lifecycle.pending.borrow().clone();
-            // Before the callback is added: a Deferred that has fired already calls it at once.
             pending.set(pending.get() + 1);
-            // A failure counts, too, and goes to the log: it must not hold the shutdown up.
             deferred
-                .into_inner()
                 .add_both(move |result| {
                     pending.set(pending.get() - 1);
                     result

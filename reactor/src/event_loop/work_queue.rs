@@ -103,6 +103,10 @@ impl WorkQueue {
         self.lookup_limits.take();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// Has the loop call `action`, which the program asked for, soon.
     pub(super) fn call_when_running(&self, action: Action, asked: Asked) {
         let action = Foreign::new(action);

@@ -196,6 +196,8 @@ pub enum Side {
     Errback,
     /// Both.
     Both,
+    /// Both, each with a function of its own (`add_callbacks`).
+    Pair,
 }
 
 impl Side {
@@ -205,6 +207,7 @@ impl Side {
             Side::Callback => "callback",
             Side::Errback => "errback",
             Side::Both => "both",
+            Side::Pair => "pair",
         }
     }
 }

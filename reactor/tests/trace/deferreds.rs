@@ -13,14 +13,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// What Deferreds tell while `work` runs, with the values of usual types.
-fn told(work: impl FnOnce()) -> Events {
+pub fn told(work: impl FnOnce()) -> Events {
     let (ring, reader) = Ring::new(10_000);
     Trace::new(ring).show_values().during(work);
     Events::of(&reader)
 }
 
 /// Each event in a word or two: its kind, the name or number of what it is about, and the result.
-fn story(events: &Events) -> Vec<String> {
+pub fn story(events: &Events) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let told = events.0.iter().filter(|event| event["deferred"].is_u64());
     told.map(|event| {
@@ -37,7 +37,7 @@ fn story(events: &Events) -> Vec<String> {
 }
 
 /// The numbers of Deferreds and steps go on from one test of a thread to the next: counted from 1 here.
-fn renumbered(mut events: Events) -> Events {
+pub fn renumbered(mut events: Events) -> Events {
     for keys in [&["deferred", "waits_for", "list", "source", "to", "by"][..], &["step", "in_step"]] {
         let mut known: Vec<u64> = Vec::new();
         for event in &mut events.0 {

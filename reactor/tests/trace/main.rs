@@ -4,6 +4,7 @@ mod bounds;
 mod connections;
 mod deferreds;
 mod driver;
+mod locks;
 mod loop_events;
 mod reading;
 mod secrets;

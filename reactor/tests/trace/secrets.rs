@@ -154,3 +154,33 @@ fn the_words_of_the_network_have_no_more_bytes_than_a_write_may_show() {
     let (trace, _) = words(17);
     assert!(trace.ends_with(r#"server: \"hello AIza-S3cr3t\""}"#), "{trace}");
 }
+
+/// A password that the library is given, it masks itself.
+#[cfg(feature = "resp")]
+#[test]
+fn the_password_of_a_client_of_redis_does_not_stand_in_the_trace() {
+    use reactor::resp::{Client, ClientSettings, Password};
+    let (ring, reader) = Ring::new(10_000);
+    let reactor = Reactor::traced(Trace::new(ring), Settings::default()).unwrap();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = ClientSettings::default();
+    settings.password = Some(Password::from(SECRET));
+    let port = server.local_addr().unwrap().port();
+    let client = Client::new(&reactor, ("127.0.0.1".to_owned(), port)).with_settings(settings);
+    let _ = client.start();
+    server.set_nonblocking(true).unwrap();
+    let (mut peer, mut heard) = (None, Vec::new());
+    until(&reactor, "it logs in", || {
+        peer = peer.take().or_else(|| server.accept().ok().map(|accepted| accepted.0));
+        let mut piece = [0; 1000];
+        if let Some(peer) = &mut peer {
+            peer.set_nonblocking(true).unwrap();
+            let count = peer.read(&mut piece).unwrap_or(0);
+            heard.extend_from_slice(&piece[..count]);
+        }
+        String::from_utf8_lossy(&heard).contains(SECRET)
+    });
+    drop((client, reactor));
+    let lines = reader.lines().join("\n");
+    assert!(lines.contains("AUTH") && !lines.contains("S3cr3t"), "{lines}");
+}

@@ -22,7 +22,7 @@ pub(crate) fn telling<T: 'static, U: 'static>(
     chain.tell(DeferredEvent::Added { step, side, place: added, name: name.as_deref() });
     Box::new(move |input| {
         let is_for_it = match (&input, side) {
-            (Ok(_), Side::Callback | Side::Both) | (Err(_), Side::Errback | Side::Both) => true,
+            (Ok(_), Side::Callback) | (Err(_), Side::Errback) | (_, Side::Both | Side::Pair) => true,
             (Ok(_), Side::Errback) | (Err(_), Side::Callback) => false,
         };
         if !is_for_it {

@@ -20,11 +20,11 @@
 
 use super::run_end::RunEnd;
 use super::waiters::Waiters;
-use crate::deferred::chain::{Chain, FlatRc, Reply, Step, caught};
+use crate::deferred::chain::{Chain, FlatRc, Reply, Step, caught, telling};
 use crate::deferred::story::{Outcome, Place, Side};
 use crate::deferred::{Deferred, Given, IntoDeferred, succeed};
 use crate::diagnostics::tell;
-use crate::{Context, Failure};
+use crate::{Context, Failure, trace};
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -106,6 +106,10 @@ impl DeferredSemaphore {
         let at = Location::caller();
         let acquired = self.acquire();
         let trace = acquired.trace();
+        if trace::is_on() && acquired.is_done() {
+            // As any callback, so that somebody is told of it.
+            return acquired.add_at(Side::Callback, move |held| run_at_once(held, work, at).into_reply(), at);
+        }
         match acquired.try_result() {
             Ok(held) => {
                 Deferred::call_now(held, Side::Callback, |held| run_at_once(held, work, at).into_reply(), at, trace)
@@ -192,6 +196,10 @@ where
     let trace = chain.trace().plus_one();
     let end = RunEnd::new(trace);
     let callback = callback(FlatRc::new(end.clone()));
+    if trace::is_on() && trace.number() != 0 {
+        let callback = telling(trace.minus_one(), side, at, callback);
+        return chain.grow(|_| Step::new(callback, side, at, trace.minus_one())).grow(|_| end);
+    }
     chain.grow(|_| Step::new(callback, side, at, trace.minus_one())).grow(|_| end)
 }
 

@@ -127,6 +127,10 @@ impl Inner {
     }
 
     pub(super) fn set_settings(&self, settings: ClientSettings) {
+        let reactor = self.reactor.upgrade();
+        if let (Some(trace), Some(password)) = (reactor.as_ref().and_then(Reactor::trace), &settings.password) {
+            trace.mask(password.text().as_bytes());
+        }
         let service = self.service.borrow().clone().with_settings(settings.service.clone());
         drop(self.service.replace(service));
         *self.settings.borrow_mut() = Rc::new(settings);

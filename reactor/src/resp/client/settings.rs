@@ -103,7 +103,7 @@ pub enum WhenDown {
     Refuse,
 }
 
-/// A password, which is never shown.
+/// A password, which is never shown, nor in a trace of the reactor ([`Trace::mask`](crate::trace::Trace::mask)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
