@@ -28,11 +28,13 @@ pub(super) fn in_words(failure: &Failure, config: &StoreConfig) -> String {
 }
 
 /// Whether an answer did not come in time, or a cluster took the command in no time. What is asked after it would be
-/// late, too.
+/// late, too. A slot that moves (`TRYAGAIN`) is no sign of that: its server answers everything else.
 pub(super) fn is_late(failure: &Failure) -> bool {
     let reason = failure.check::<CommandError>().map_or(failure, CommandError::reason);
-    let is_refused = matches!(reason.check(), Some(ClusterError::Unavailable { .. }));
-    is_refused || reason.check::<TimeoutError>().is_some()
+    match reason.check() {
+        Some(ClusterError::Unavailable { last }) => !last.starts_with("TRYAGAIN "),
+        _ => reason.check::<TimeoutError>().is_some(),
+    }
 }
 
 #[cfg(test)]
@@ -53,5 +55,12 @@ mod tests {
         let refused = ServerError::new("WRONGPASS invalid username-password pair or user is disabled.");
         let words = in_words(&refused.into(), &config);
         assert_eq!(words, "it says \"WRONGPASS invalid username-password pair or user is disabled.\"");
+    }
+
+    #[test]
+    fn a_slot_that_moves_is_no_sign_of_a_late_server() {
+        let refused = |last: &str| is_late(&ClusterError::Unavailable { last: last.to_owned() }.into());
+        assert!(refused("CLUSTERDOWN The cluster is down") && refused("there is no map of it"));
+        assert!(!refused("TRYAGAIN Multiple keys request during rehashing of slot"));
     }
 }

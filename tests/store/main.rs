@@ -23,6 +23,7 @@ mod order;
 mod pem;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 mod redis;
+mod reshaping;
 mod restart;
 mod rights;
 mod secure;

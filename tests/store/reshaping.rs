@@ -1,0 +1,79 @@
+//! A cluster that changes its shape: slots that move, servers that leave it or are empty.
+
+use super::redis::start_cluster;
+use super::*;
+use reactor::resp::slot_of;
+
+fn iamat(client: &str) -> String {
+    format!("IAMAT {client} +34.068930-118.445127 1400794640")
+}
+
+fn bucket_of(client: &str) -> u16 {
+    proxyherd::store::contract::bucket_of(client.as_bytes(), 16)
+}
+
+/// The slot of a client's key.
+fn slot_of_client(client: &str) -> u16 {
+    slot_of(format!("{{proxyherd:{}}}:{client}", bucket_of(client)).as_bytes())
+}
+
+/// Clients of all buckets, the first two of one bucket.
+fn clients() -> Vec<String> {
+    let names = || (0..).map(|number| format!("c{number}"));
+    let one_of = |bucket: u16| names().find(|name| bucket_of(name) == bucket).expect("names do not end");
+    let second = names().filter(|name| bucket_of(name) == 0).nth(1).expect("names do not end");
+    [one_of(0), second].into_iter().chain((1..16).map(one_of)).collect()
+}
+
+/// Starts a server beside the cluster, and waits until each primary has our functions.
+fn started(harness: &Harness, nodes: &[Redis]) -> Herder {
+    let here = Herder::start(harness, "Alford", &nodes.iter().collect::<Vec<_>>(), |_| ());
+    Pace::new(harness).until("each primary has our functions", || {
+        nodes[..3].iter().all(|node| has_functions(node)) && here.store().is_connected
+    });
+    here
+}
+
+fn has_functions(node: &Redis) -> bool {
+    node.ask(&["FCALL", "proxyherd_version", "0"]).trim() == "1"
+}
+
+/// Reports. The answer may take as long as `timeout`.
+#[track_caller]
+fn report(pace: &Pace<'_>, at: &Herder, client: &str) -> String {
+    let mut connection = pace.harness.connect(at.address);
+    connection.send(iamat(client) + "\n");
+    pace.until("it is answered", || connection.has_line());
+    connection.line()
+}
+
+#[test]
+fn a_slot_that_moves_loses_its_bucket_alone_until_it_has_moved() {
+    let Some(nodes) = start_cluster() else { return };
+    let harness = Harness::new();
+    let here = started(&harness, &nodes);
+    let (pace, clients) = (Pace::new(&harness), clients());
+    assert!(report(&pace, &here, &clients[0]).starts_with("AT ") && here.table_len() == 0);
+    let slot = slot_of_client(&clients[0]).to_string();
+    let id = |at: usize| nodes[at].ask(&["CLUSTER", "MYID"]).trim().to_owned();
+    let keys = |at: usize| nodes[at].ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "9"]);
+    let from = (0..3).find(|at| !keys(*at).trim().is_empty() && !keys(*at).contains("MOVED")).unwrap();
+    let to = (from + 1) % 3;
+    nodes[to].ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+    nodes[from].ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+    // A new client of the slot: the server has one of its keys, the other one may be elsewhere.
+    for client in &clients[1..] {
+        assert!(report(&pace, &here, client).starts_with("AT "), "{client}");
+    }
+    assert_eq!((here.store().lost, here.store().owed), (1, 1), "{:?}", here.store().trouble);
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(why.contains("TRYAGAIN"), "{why}");
+    let there = format!("127.0.0.1 {}", nodes[to].port);
+    let (host, port) = there.split_once(' ').unwrap();
+    for key in keys(from).lines() {
+        assert_eq!(nodes[from].ask(&["MIGRATE", host, port, key, "0", "5000"]).trim(), "OK");
+    }
+    [to, from].into_iter().for_each(|at| drop(nodes[at].ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)])));
+    pace.until("the bucket is there again", || here.store().lost == 0 && here.store().owed == 0);
+    assert_eq!(here.table_len(), 0);
+}
