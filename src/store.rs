@@ -115,9 +115,10 @@ pub struct Store {
     offers: Cell<usize>,
     counters: StoreCounters,
     is_running: Cell<bool>,
-    /// Whether the functions are being looked at, and whether they were all there once.
+    /// Whether the functions are being looked at, what was found before, and why a server does not take them.
     is_checking: Cell<bool>,
-    had_functions: Cell<bool>,
+    seen: Rc<RefCell<library::Seen>>,
+    lacks_functions: RefCell<Option<String>>,
     /// How many probes have no answer yet, and which bucket was probed last.
     probes: Cell<usize>,
     probed_last: Cell<u16>,
@@ -176,7 +177,8 @@ impl Store {
                 counters: StoreCounters::default(),
                 is_running: Cell::new(false),
                 is_checking: Cell::new(false),
-                had_functions: Cell::new(false),
+                seen: Rc::default(),
+                lacks_functions: RefCell::default(),
                 probes: Cell::new(0),
                 probed_last: Cell::new(0),
                 unconfirmed: RefCell::default(),
@@ -394,10 +396,10 @@ impl Store {
         if self.is_checking.replace(true) {
             return;
         }
-        let (nodes, buckets, had_them) = (self.nodes.clone(), self.config.buckets, self.had_functions.get());
+        let (nodes, buckets, seen) = (self.nodes.clone(), self.config.buckets, self.seen.clone());
         let this = self.this.clone();
         let connected = self.nodes.when_connected();
-        let checked = connected.add_callback(move |()| Deferred::from_future(library::check(nodes, buckets, had_them)));
+        let checked = connected.add_callback(move |()| Deferred::from_future(library::check(nodes, buckets, seen)));
         checked
             .add_both(move |found| {
                 let Some(store) = this.upgrade() else { return };
@@ -412,14 +414,25 @@ impl Store {
             return;
         }
         let now = self.reactor.now();
+        let was_barred = self.health.is_barred();
+        let lacking = if let Found::Lacking(why) = &found { Some(why.clone()) } else { None };
+        *self.lacks_functions.borrow_mut() = lacking;
         let again = match found {
-            Found::Good if self.is_part.get() => PROBE_EVERY,
+            Found::Good | Found::Partly(_) | Found::Lacking(_) if self.is_part.get() => PROBE_EVERY,
             Found::Good => {
-                self.had_functions.set(true);
                 self.health.bar(None, now);
                 self.probe();
                 self.regained();
                 CHECK_EVERY
+            }
+            Found::Partly(why) | Found::Lacking(why) => {
+                log::debug!("a part of the store cannot be looked at: {why}");
+                self.health.bar(None, now);
+                self.probe();
+                if was_barred {
+                    self.regained();
+                }
+                PROBE_EVERY
             }
             Found::Away(why) => {
                 log::debug!("the store cannot be looked at: {why}");

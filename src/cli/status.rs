@@ -110,7 +110,9 @@ fn what_is_wrong(status: &Value) -> Vec<String> {
             wrong.push(format!("{name} has lost the store{why}"));
         }
         Some(lost) if lost > 0 => wrong.push(format!("{name} has lost a part of the store{why}")),
-        Some(_) if store["connected"] == json!(false) => wrong.push(format!("{name} is not connected to the store")),
+        Some(_) if store["connected"] == json!(false) => {
+            wrong.push(format!("{name} is not connected to the store{why}"));
+        }
         _ => {}
     }
     wrong
@@ -213,7 +215,7 @@ mod tests {
             what_is_wrong(&json!({ "server": "Powell", "answers": true, "store": store })).concat()
         };
         assert_eq!(store(true, 0), "");
-        assert_eq!(store(false, 0), "Powell is not connected to the store");
+        assert_eq!(store(false, 0), "Powell is not connected to the store: gone");
         assert_eq!(store(true, 1), "Powell has lost a part of the store: gone");
         assert_eq!(store(false, 9), "Powell has lost the store: gone");
     }

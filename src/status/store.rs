@@ -15,7 +15,7 @@ pub struct StoreStatus {
     pub buckets: u16,
     /// How many of them the store does not take.
     pub lost: usize,
-    /// For how long that has been so, and why.
+    /// For how long that has been so, and why; or why there is no connection, if nothing is lost yet.
     pub trouble: Option<(Duration, String)>,
     /// How many clients the table has that the store has not got.
     pub owed: usize,
@@ -30,11 +30,14 @@ pub struct StoreStatus {
 impl StoreStatus {
     pub(super) fn of(storing: &Storing, now: Instant) -> StoreStatus {
         let (store, counters) = (storing.store(), storing.store().counters());
+        let trouble = store.trouble().map(|(since, why)| (now.saturating_duration_since(since), why));
+        // Nothing is lost before an attempt to connect has failed.
+        let not_yet = || store.why_not_connected().map(|why| (Duration::ZERO, why));
         StoreStatus {
             is_connected: store.is_connected(),
             buckets: store.config().buckets,
             lost: store.lost_count(),
-            trouble: store.trouble().map(|(since, why)| (now.saturating_duration_since(since), why)),
+            trouble: trouble.or_else(not_yet),
             owed: storing.owed_count(),
             remembered: store.remembered_count(),
             waiting: store.waiting_count(),

@@ -1,5 +1,5 @@
 //! [`check`]: whether the store can be used: it has our functions, in a version that answers us, and our number of
-//! buckets. What is missing or old is loaded.
+//! buckets. What is missing or old is loaded, on each server that answers, whatever the others do.
 //!
 //! Two servers may load at the same time, also of different versions. A library is never replaced by an older one,
 //! unless a server of an older version has looked before the newer one was loaded; the newer server finds that out at
@@ -7,10 +7,12 @@
 //!
 //! Next: `health.rs`, what the store has lost.
 
-use super::contract::{self, LIBRARY, LIBRARY_VERSION};
+use super::contract::{self, LIBRARY, LIBRARY_VERSION, NAME};
 use super::nodes::Nodes;
 use reactor::Failure;
 use reactor::resp::{Command, CommandError, ServerError, Value};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Why one server of a cluster cannot be used.
@@ -21,6 +23,10 @@ pub(super) const IS_PART: &str = "it is a server of a cluster: nodes needs more 
 pub(super) enum Found {
     /// It can be used.
     Good,
+    /// It can be used, except for a server that could not be looked at.
+    Partly(String),
+    /// It can be used, except for a server that does not take the functions now.
+    Lacking(String),
     /// It cannot be asked now.
     Away(String),
     /// It answers, and cannot be used.
@@ -34,69 +40,110 @@ enum Functions {
     Version(i64),
 }
 
-/// Looks at every server that has keys, and loads the functions where they are missing or old. `had_them` if all of
-/// them had the functions before.
-pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, had_them: bool) -> Result<Found, Failure> {
-    match functions(&nodes).await {
-        Ok((oldest, newest)) if oldest < Functions::Version(LIBRARY_VERSION) => {
-            // Not by force if one of them is newer: it would be replaced, too.
-            let by_force = oldest != Functions::None && newest <= Functions::Version(LIBRARY_VERSION);
-            match load(&nodes, by_force).await {
-                Ok(()) => {
-                    if had_them && oldest == Functions::None {
-                        log::warn!("the store had lost our functions: it was emptied, or began again without its data");
-                    }
-                    log::info!("the functions of version {LIBRARY_VERSION} were loaded into the store");
+/// What earlier looks have found.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The servers that had the functions.
+    had_functions: BTreeSet<String>,
+}
+
+/// Looks at every server that has keys, and loads the functions where they are missing or old. A server that cannot be
+/// looked at does not keep the others from being used.
+pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, seen: Rc<RefCell<Seen>>) -> Result<Found, Failure> {
+    let replies = match nodes.on_every_primary(version()).await {
+        Ok(replies) => replies,
+        Err(failure) => return Ok(of_failure(&failure)),
+    };
+    let (mut good, mut bad, mut loaded, mut had) = (0, None, Vec::new(), Vec::new());
+    for (address, reply) in replies {
+        let found = match functions(&address, reply) {
+            Ok(before) if before >= Functions::Version(LIBRARY_VERSION) => Ok(()),
+            Ok(before) => load(&nodes, &address, before).await.map(|()| {
+                if before == Functions::None && seen.borrow().had_functions.contains(&address) {
+                    had.push(address.clone());
                 }
-                Err(found) => return Ok(found),
+                loaded.push(address.clone());
+            }),
+            Err(found) => Err(found),
+        };
+        match found {
+            Ok(()) => {
+                good += 1;
+                seen.borrow_mut().had_functions.insert(address);
             }
+            Err(Found::Away(why)) => bad = worse(bad, Found::Partly(format!("{address}: {why}"))),
+            Err(found) => bad = worse(bad, found),
         }
-        Ok(_) => {}
-        Err(found) => return Ok(found),
+    }
+    if !had.is_empty() {
+        log::warn!("the store had lost our functions: it was emptied, or began again without its data");
+    }
+    if !loaded.is_empty() {
+        let loaded = loaded.join(", ");
+        log::info!("the functions of version {LIBRARY_VERSION} were loaded into the store: {loaded}");
+    }
+    match bad {
+        Some(Found::Unusable(why)) => return Ok(Found::Unusable(why)),
+        Some(Found::Partly(why) | Found::Lacking(why)) if good == 0 => return Ok(Found::Away(why)),
+        None if good == 0 => return Ok(Found::Away("no server of it has keys".to_owned())),
+        _ => {}
     }
     Ok(match nodes.command(contract::claim_buckets(buckets)).await {
-        Ok(Value::Null) => Found::Good,
-        Ok(value) if value.as_integer() == Some(i64::from(buckets)) => Found::Good,
-        Ok(value) => Found::Unusable(format!("it has its clients in {value:?} buckets, and [store] says {buckets}")),
+        Ok(value) if value != Value::Null && value.as_integer() != Some(i64::from(buckets)) => {
+            Found::Unusable(format!("it has its clients in {value:?} buckets, and [store] says {buckets}"))
+        }
+        Ok(_) => bad.unwrap_or(Found::Good),
         Err(failure) => of_failure(&failure),
     })
 }
 
-/// The oldest and the newest functions that a server of the store has.
-async fn functions(nodes: &Nodes) -> Result<(Functions, Functions), Found> {
-    let asked = nodes.on_every_primary(Command::from(["FCALL", "proxyherd_version", "0"])).await;
-    let mut all = Vec::new();
-    for (address, reply) in asked.map_err(|failure| of_failure(&failure))? {
-        all.push(match reply {
-            Ok(Value::Integer(version)) if version > 0 => Functions::Version(version),
-            Ok(other) => {
-                return Err(Found::Unusable(format!("{address} has functions of our name, and says {other:?}")));
-            }
-            Err(failure) if is_missing(&failure) => Functions::None,
-            Err(failure) => return Err(of_failure(&failure)),
-        });
-    }
-    match (all.iter().min(), all.iter().max()) {
-        (Some(oldest), Some(newest)) => Ok((*oldest, *newest)),
-        _ => Err(Found::Away("no server of it has keys".to_owned())),
+/// Which of two says more about what an operator has to do; the first one if both say as much.
+fn worse(one: Option<Found>, other: Found) -> Option<Found> {
+    let weight = |found: &Found| match found {
+        Found::Good => 0,
+        Found::Partly(_) | Found::Away(_) => 1,
+        Found::Lacking(_) => 2,
+        Found::Unusable(_) => 3,
+    };
+    match one {
+        Some(one) if weight(&one) >= weight(&other) => Some(one),
+        _ => Some(other),
     }
 }
 
-async fn load(nodes: &Nodes, by_force: bool) -> Result<(), Found> {
-    let command = Command::from(["FUNCTION", "LOAD"]);
-    let command = if by_force { command.arg("REPLACE") } else { command };
-    let loaded = nodes.on_every_primary(command.arg(LIBRARY)).await;
-    for (address, reply) in loaded.map_err(|failure| of_failure(&failure))? {
-        let Err(failure) = reply else { continue };
-        let exists = failure.check::<ServerError>().is_some_and(|error| error.message().contains("already exists"));
-        if !exists {
-            return Err(match of_failure(&failure) {
-                Found::Unusable(why) => Found::Unusable(format!("{address} does not take our functions: {why}")),
-                found => found,
-            });
-        }
+fn version() -> Command<'static> {
+    Command::from(["FCALL", "proxyherd_version", "0"])
+}
+
+/// The functions that a server has, from its reply to [`version`].
+fn functions(address: &str, reply: Result<Value, Failure>) -> Result<Functions, Found> {
+    match reply {
+        Ok(Value::Integer(version)) if version > 0 => Ok(Functions::Version(version)),
+        Ok(other) => Err(Found::Unusable(format!("{address} has functions of our name, and says {other:?}"))),
+        Err(failure) if is_missing(&failure) => Ok(Functions::None),
+        Err(failure) => Err(of_failure(&failure)),
     }
-    Ok(())
+}
+
+async fn load(nodes: &Nodes, address: &str, before: Functions) -> Result<(), Found> {
+    let command = Command::from(["FUNCTION", "LOAD"]);
+    // A library that was not there, or is newer by now, is not replaced.
+    let command = if before == Functions::None { command } else { command.arg("REPLACE") };
+    let Err(failure) = nodes.on_primary(address, command.arg(LIBRARY)).await else { return Ok(()) };
+    let exists = format!("Library '{NAME}' already exists");
+    if failure.check::<ServerError>().is_some_and(|error| error.message().contains(&exists)) {
+        // Another server of the herd was faster, or somebody else has a library of our name.
+        return match functions(address, nodes.on_primary(address, version()).await)? {
+            Functions::Version(_) => Ok(()),
+            Functions::None => Err(Found::Unusable(format!("{address} has a library of our name that is not ours"))),
+        };
+    }
+    let refused = |why: String| format!("{address} does not take our functions: {why}");
+    Err(match of_failure(&failure) {
+        Found::Unusable(why) => Found::Unusable(refused(why)),
+        Found::Away(why) => Found::Lacking(refused(why)),
+        found => found,
+    })
 }
 
 /// Whether the store has not got the function that was called.

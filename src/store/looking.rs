@@ -14,9 +14,17 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Whether there is a connection to each server of the store.
+    /// Whether there is a connection to each server of the store that has a bucket.
     pub fn is_connected(&self) -> bool {
-        self.nodes.is_connected()
+        self.nodes.is_connected(self.config.buckets)
+    }
+
+    /// What is known of a connection that is not there while no bucket is lost yet.
+    pub fn why_not_connected(&self) -> Option<String> {
+        let away = self.nodes.away(self.config.buckets).into_iter().next()?;
+        let why =
+            away.failure.map_or_else(|| "it is being made".to_owned(), |failure| in_words(&failure, &self.config));
+        Some(format!("no connection to {}: {why}", away.address))
     }
 
     /// Whether a question about a client of this bucket would fail at once. A bucket that is lost only because replicas
@@ -56,8 +64,7 @@ impl Store {
 
     /// The servers to which no connection was made lose their buckets. Returns those to which the first attempt lasts.
     pub(super) fn lose_away(&self) -> Vec<Away> {
-        // A cluster has many buckets, and all is well most of the time.
-        let away = if self.is_connected() { Vec::new() } else { self.nodes.away(self.config.buckets) };
+        let away = self.nodes.away(self.config.buckets);
         let (failed, connecting): (Vec<Away>, Vec<Away>) = away.into_iter().partition(|it| it.failure.is_some());
         for Away { address, failure, buckets } in failed {
             let why = failure.map(|failure| in_words(&failure, &self.config)).unwrap_or_default();

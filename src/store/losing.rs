@@ -28,7 +28,7 @@ impl Store {
         if library::is_missing(failure) {
             self.check_within(Duration::ZERO);
         }
-        let (why, now) = (in_words(failure, &self.config), self.reactor.now());
+        let (why, now) = (self.reason(failure), self.reactor.now());
         if code == "MOVED" {
             self.is_part.set(true);
             self.health.bar(Some(library::IS_PART.to_owned()), now);
@@ -46,6 +46,15 @@ impl Store {
             }
         }
         self.probe_later();
+    }
+
+    /// Why the store has not taken an offer. That a function is missing has a reason of its own.
+    fn reason(&self, failure: &Failure) -> String {
+        let lacks = self.lacks_functions.borrow();
+        match &*lacks {
+            Some(why) if library::is_missing(failure) => why.clone(),
+            _ => in_words(failure, &self.config),
+        }
     }
 
     /// The buckets of the server that has this one.
@@ -105,7 +114,7 @@ impl Store {
                 store.unconfirmed.borrow_mut().extend(store.beside(bucket));
             }
             // While there is no connection, the reason is known better.
-            Err(failure) if store.is_connected() => store.health.explain(&in_words(&failure, &store.config)),
+            Err(failure) if store.is_connected() => store.health.explain(&store.reason(&failure)),
             Err(_) => {}
         });
     }

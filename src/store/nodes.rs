@@ -172,6 +172,14 @@ impl Nodes {
         }
     }
 
+    /// A command to one of the servers that [`on_every_primary`](Nodes::on_every_primary) has named.
+    pub(super) fn on_primary(&self, address: &str, command: Command<'_>) -> Deferred<Value> {
+        match self {
+            Nodes::Alone(client) => client.command(command),
+            Nodes::Cluster(cluster) => cluster.on_primary(address, command),
+        }
+    }
+
     /// The server that has the keys of this bucket; `None` if that is not known, or if there is only one.
     pub(super) fn primary_of(&self, bucket: u16) -> Option<String> {
         match self {
@@ -180,11 +188,12 @@ impl Nodes {
         }
     }
 
-    /// Whether there is a connection to each server that is needed.
-    pub(super) fn is_connected(&self) -> bool {
+    /// Whether there is a connection to each server that has one of these buckets. Those without any are not needed:
+    /// nothing is lost while one of them is away.
+    pub(super) fn is_connected(&self, buckets: u16) -> bool {
         match self {
             Nodes::Alone(client) => client.is_connected(),
-            Nodes::Cluster(cluster) => cluster.is_connected(),
+            Nodes::Cluster(_) => self.away(buckets).is_empty(),
         }
     }
 
@@ -197,6 +206,8 @@ impl Nodes {
                 let address = client.destination().to_string();
                 return vec![Away { address, failure: client.last_failure(), buckets: all() }];
             }
+            // It has many buckets, and all is well most of the time.
+            Nodes::Cluster(cluster) if cluster.is_connected() => return Vec::new(),
             Nodes::Cluster(cluster) => cluster,
         };
         if cluster.primaries().is_empty() {

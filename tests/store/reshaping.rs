@@ -77,3 +77,49 @@ fn a_slot_that_moves_loses_its_bucket_alone_until_it_has_moved() {
     pace.until("the bucket is there again", || here.store().lost == 0 && here.store().owed == 0);
     assert_eq!(here.table_len(), 0);
 }
+
+#[test]
+fn functions_are_loaded_on_each_primary_that_answers_whatever_the_others_do() {
+    let Some(mut nodes) = start_cluster() else { return };
+    let harness = Harness::new();
+    for node in &nodes {
+        node.ask(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    let here = started(&harness, &nodes);
+    // One primary and its replica are gone for good; another one has lost the functions. Which one comes first on the
+    // map does not matter.
+    let primary = format!("master_port:{}", nodes[0].port);
+    let replica = (3..6).find(|at| nodes[*at].ask(&["INFO", "replication"]).contains(&primary)).unwrap();
+    [replica, 0].into_iter().for_each(|gone| nodes[gone].kill());
+    let pace = Pace::new(&harness);
+    pace.until("its part is lost", || here.store().lost > 0 && !here.store().is_connected);
+    let part = here.store().lost;
+    assert!(part < 16);
+    for node in [1, 2] {
+        nodes[node].ask(&["FUNCTION", "FLUSH"]);
+    }
+    for client in clients() {
+        assert!(report(&pace, &here, &client).starts_with("AT "));
+    }
+    pace.until("the other primaries have them again", || [1, 2].iter().all(|node| has_functions(&nodes[*node])));
+    pace.until("only its part is lost", || here.store().lost == part);
+}
+
+#[test]
+fn a_server_that_has_no_bucket_is_not_missed_and_the_one_in_its_place_is_found() {
+    let Some(mut nodes) = start_cluster() else { return };
+    let harness = Harness::new();
+    // One bucket: at least one of the primaries has no key of ours. Nobody reports, so no command is redirected.
+    let here = Herder::start(&harness, "Alford", &nodes.iter().collect::<Vec<_>>(), |store| store.buckets = 1);
+    let pace = Pace::new(&harness);
+    pace.until("each primary has our functions", || nodes[..3].iter().all(has_functions) && here.store().is_connected);
+    // `redis-cli --cluster create` has given each a third of the slots, in order.
+    let owners = ["{proxyherd}buckets", "{proxyherd:0}places"].map(|key| (slot_of(key.as_bytes()) / 5461).min(2));
+    let bare = (0..3).find(|at| !owners.contains(&(*at as u16))).unwrap();
+    let primary = format!("master_port:{}", nodes[bare].port);
+    let replica = (3..6).find(|at| nodes[*at].ask(&["INFO", "replication"]).contains(&primary)).unwrap();
+    nodes[bare].kill();
+    pace.until("its replica is asked in its place", || nodes[replica].ask(&["CLIENT", "LIST"]).contains("=proxyherd-"));
+    assert!(here.store().is_connected && here.store().lost == 0, "{:?}", here.store());
+    assert_eq!(here.store().trouble, None);
+}

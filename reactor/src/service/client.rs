@@ -144,6 +144,11 @@ impl<T: Clone + 'static> ClientService<T> {
         self.inner.last_failure()
     }
 
+    /// `on_down` is called whenever an attempt has failed, or a connection is lost: not when the service is stopped.
+    pub(crate) fn set_on_down(&self, on_down: impl Fn() + 'static) {
+        self.inner.set_on_down(Rc::new(on_down));
+    }
+
     /// Where it connects to.
     pub fn destination(&self) -> &Destination {
         self.inner.destination()

@@ -57,6 +57,8 @@ pub(super) struct Inner<T: Clone + 'static> {
     failures: Cell<u32>,
     /// Why there is no connection.
     last_failure: RefCell<Option<Failure>>,
+    /// Called whenever an attempt has failed, or a connection is lost.
+    on_down: RefCell<Option<Rc<dyn Fn()>>>,
     /// Why the connection that ends now has ended.
     reason: RefCell<Option<Reason>>,
     waiters: Rc<Waiters<T>>,
@@ -109,6 +111,7 @@ impl<T: Clone + 'static> Inner<T> {
             attempt: Cell::new(0),
             failures: Cell::new(0),
             last_failure: RefCell::new(None),
+            on_down: RefCell::new(None),
             reason: RefCell::new(None),
             waiters: Waiters::new(),
             stopped: RefCell::default(),
@@ -119,6 +122,10 @@ impl<T: Clone + 'static> Inner<T> {
     #[cfg(feature = "tls")]
     pub(super) fn set_layer(&self, layer: Layer) {
         drop(self.layer.replace(Some(layer)));
+    }
+
+    pub(super) fn set_on_down(&self, on_down: Rc<dyn Fn()>) {
+        drop(self.on_down.replace(Some(on_down)));
     }
 
     pub(super) fn set_settings(&self, settings: ServiceSettings) {
@@ -395,6 +402,7 @@ impl<T: Clone + 'static> Inner<T> {
             State::Stopping { .. } => {
                 self.state.replace(old);
                 self.gone();
+                return;
             }
             State::Connecting(_) | State::Preparing { .. } => {
                 self.count_failure(&failure);
@@ -417,7 +425,12 @@ impl<T: Clone + 'static> Inner<T> {
             State::Rejected(_) => self.connect_after(self.settings.borrow().backoff),
             State::New | State::Waiting(_) | State::Stopped => {
                 self.state.replace(old);
+                return;
             }
+        }
+        let on_down = self.on_down.borrow().clone();
+        if let Some(on_down) = on_down {
+            on_down();
         }
     }
 }

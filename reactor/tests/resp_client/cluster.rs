@@ -62,6 +62,12 @@ fn each_command_goes_to_the_server_of_its_key() {
     assert_eq!(nodes.log(2), ["GET foo"]);
     assert_eq!(cluster.waiting_count(), 0);
     assert_eq!(cluster.primaries(), ["n0:6379", "n1:6379", "n2:6379"]);
+    outcomes.note("to n1", cluster.on_primary("n1:6379", get("foo")));
+    outcomes.note("to n9", cluster.on_primary("n9:6379", get("foo")));
+    world.run_for(SECOND);
+    let moved = "to n1: error MOVED".to_owned();
+    assert!(outcomes.all().contains(&moved) && nodes.log(1) == ["GET foo"], "nothing is redirected");
+    assert!(outcomes.all().contains(&"to n9: no primary of the cluster is at that address".to_owned()));
 }
 
 #[test]
@@ -225,6 +231,31 @@ fn when_a_server_dies_what_was_sent_fails_and_what_was_not_goes_to_the_new_prima
     world.run_for(2 * SECOND);
     assert_eq!(outcomes.all()[2..], ["not sent: \"foo\""]);
     assert_eq!(cluster.primaries(), ["n0:6379", "n1:6379"]);
+}
+
+#[test]
+fn a_server_that_has_left_leaves_the_map_although_nobody_needs_it() {
+    let world = world(1);
+    let (nodes, _host, cluster) = ready(&world);
+    let outcomes = Outcomes::default();
+    KEYS.into_iter().for_each(|key| outcomes.note(key, cluster.command(get(key))));
+    world.run_for(SECOND);
+    nodes.servers[2].host.kill();
+    let asked = || -> usize {
+        nodes.servers[..2].iter().map(|server| server.take_log()).flatten().filter(|it| it == "CLUSTER SLOTS").count()
+    };
+    asked();
+    world.run_for(60 * SECOND);
+    assert!(!cluster.is_connected() && cluster.primaries().len() == 3, "the others say that it is there");
+    let count = asked();
+    assert!((5..30).contains(&count), "the pauses grow: {count}");
+    (10_922..16_384).for_each(|slot| nodes.give(slot, 1, &[0, 1]));
+    world.run_for(20 * SECOND);
+    assert_eq!(cluster.primaries(), ["n0:6379", "n1:6379"]);
+    assert!(cluster.is_connected());
+    asked();
+    world.run_for(60 * SECOND);
+    assert_eq!(asked(), 0, "all is well");
 }
 
 #[test]

@@ -257,6 +257,11 @@ impl Client {
         service.when_connected_within(failures)
     }
 
+    /// As the service's: for the cluster, which asks others then what has become of this server.
+    pub(in crate::resp) fn set_on_down(&self, on_down: impl Fn() + 'static) {
+        self.held.inner.service.borrow().set_on_down(on_down);
+    }
+
     /// Whether there is a connection, logged in and not closing.
     pub fn is_connected(&self) -> bool {
         self.held.inner.is_ready()

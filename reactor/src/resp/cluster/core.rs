@@ -1,7 +1,9 @@
 //! [`Core`]: the servers of a cluster, and the map of its slots.
 //!
-//! The map is asked for at the start; when a server says that a slot has moved; and when a command cannot be sent. Any
-//! server may be asked, those with a connection first. One question is on its way at a time.
+//! The map is asked for at the start; when a server says that a slot has moved; when a command cannot be sent; and when
+//! a connection is lost or cannot be made: perhaps its server has left the cluster, and nobody else would say so. The
+//! pauses between the attempts to connect grow, and so do those between these questions. Any server may be asked, those
+//! with a connection first. One question is on its way at a time.
 //!
 //! Ownership: the program's handles hold this, this holds a client for each server, and a client holds the commands
 //! that wait there. What waits refers to this weakly.
@@ -136,6 +138,11 @@ impl Core {
             let on_invalidation = on_invalidation.clone();
             client = client.with_tracking(tracking.clone(), move |what| (on_invalidation.borrow_mut())(what));
         }
+        let this = self.this.clone();
+        client.set_on_down(move || {
+            // Without any map it is asked for again and again anyway.
+            this.upgrade().filter(|core| !core.map.borrow().is_empty()).into_iter().for_each(|core| core.refresh());
+        });
         client.start();
         self.nodes.borrow_mut().insert(address.clone(), client.clone());
         Some(client)

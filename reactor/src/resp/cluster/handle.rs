@@ -199,6 +199,17 @@ impl Cluster {
         })
     }
 
+    /// Sends a command to the primary at this address, as [`primaries`](Cluster::primaries) has it. Nothing is
+    /// redirected or tried again. Fails with [`ClusterError::NotAPrimary`] if the map has no such primary.
+    #[track_caller]
+    pub fn on_primary<'a>(&self, address: &str, command: impl Into<Command<'a>>) -> Deferred<Value> {
+        let found = self.core.primaries().into_iter().find(|primary| primary.to_string() == address);
+        match found.and_then(|found| self.core.node(&found)) {
+            Some(node) => node.send_one(&command.into(), self.core.settings().client.command_timeout),
+            None => deferred::fail(ClusterError::NotAPrimary),
+        }
+    }
+
     /// The client of the server that has this slot now, if the map says: for subscriptions, or a look at one server. It
     /// follows no redirects, and refuses commands while its server is down.
     pub fn client_of_slot(&self, slot: u16) -> Option<Client> {

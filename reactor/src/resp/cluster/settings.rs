@@ -51,6 +51,8 @@ impl Default for ClusterSettings {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterError {
+    /// No primary of the map is at the address that the program has named.
+    NotAPrimary,
     /// None of its arguments is marked as a key ([`Command::key`](crate::resp::Command::key)), so it belongs to no
     /// server.
     NoKey,
@@ -70,6 +72,7 @@ pub enum ClusterError {
 impl fmt::Display for ClusterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ClusterError::NotAPrimary => f.write_str("no primary of the cluster is at that address"),
             ClusterError::NoKey => f.write_str("none of its arguments is marked as a key"),
             ClusterError::TooManyRedirects { limit } => write!(f, "it was redirected more than {limit} times"),
             ClusterError::Unavailable { last } => write!(f, "no server of the cluster could take it in time: {last}"),
