@@ -5,6 +5,7 @@
 use super::others_can_read;
 use super::reader::{ConfigError, Reader, Value};
 use super::servers::HostPort;
+use reactor::tls::rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -140,7 +141,14 @@ impl Reader<'_> {
                 "on_loss" => store.on_loss = self.on_loss(value)?,
                 "user" => store.user = Some(self.word(value, "user")?),
                 "password_file" => store.password_file = Some(self.path(value, "password_file")?),
-                "tls" => store.tls = Some(self.word(value, "tls")?),
+                "tls" => {
+                    let name = self.word(value, "tls")?;
+                    if ServerName::try_from(&*name).is_err() {
+                        let what = format!("{} is no name that a certificate could be for", self.shown("tls", value));
+                        return Err(self.error(value, what));
+                    }
+                    store.tls = Some(name);
+                }
                 _ => return Err(self.unknown(key, " of store", &KEYS)),
             }
         }
@@ -264,6 +272,10 @@ mod tests {
             (&format!("{nodes}user = \"herd\""), "line 5: user needs password_file beside it"),
             (&format!("{nodes}tls = true"), "line 5: tls true is not a string"),
             (&format!("{nodes}tls = \"a b\""), "line 5: tls \"a b\" is not one word"),
+            (
+                &format!("{nodes}tls = \"bad_name..x\""),
+                "line 5: tls \"bad_name..x\" is no name that a certificate could be for",
+            ),
             (&format!("{nodes}replicas = 1"), "line 5: unknown key \"replicas\" of store; known here: nodes, buckets"),
         ] {
             let error = store(text).unwrap_err();
