@@ -36,7 +36,7 @@ use cache::Cache;
 use confirming::Confirming;
 use doubt::{Doubts, nonsense};
 use health::Health;
-use library::Found;
+use library::{Found, Seen};
 use nodes::Nodes;
 use reactor::resp::{Invalidation, Value};
 use reactor::{Deferred, DelayedCall, Failure, Reactor, deferred};
@@ -117,7 +117,7 @@ pub struct Store {
     is_running: Cell<bool>,
     /// Whether the functions are being looked at, what was found before, and why a server does not take them.
     is_checking: Cell<bool>,
-    seen: Rc<RefCell<library::Seen>>,
+    seen: Rc<RefCell<Seen>>,
     lacks_functions: RefCell<Option<String>>,
     /// How many probes have no answer yet, and which bucket was probed last.
     probes: Cell<usize>,
@@ -397,9 +397,10 @@ impl Store {
             return;
         }
         let (nodes, buckets, seen) = (self.nodes.clone(), self.config.buckets, self.seen.clone());
-        let this = self.this.clone();
+        let (this, reactor) = (self.this.clone(), self.reactor.clone());
         let connected = self.nodes.when_connected();
-        let checked = connected.add_callback(move |()| Deferred::from_future(library::check(nodes, buckets, seen)));
+        let checked = connected
+            .add_callback(move |()| Deferred::from_future(library::check(nodes, buckets, seen, reactor.system_time())));
         checked
             .add_both(move |found| {
                 let Some(store) = this.upgrade() else { return };

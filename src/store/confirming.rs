@@ -173,6 +173,7 @@ fn confirmed(replies: &mut Vec<Value>, want: u32) -> Result<(), Failure> {
     match replies.pop() {
         Some(Value::Integer(have)) if have >= i64::from(want) => Ok(()),
         Some(Value::Integer(have)) => Err(Unconfirmed { have, want }.into()),
+        Some(Value::Error(error)) => Err(error.into()),
         _ => Err(Failure::msg("the store's answer to WAIT makes no sense")),
     }
 }

@@ -154,6 +154,26 @@ pub(super) fn probe(bucket: u16) -> Command<'static> {
         .into_owned()
 }
 
+/// Marks a bucket with something that was never written before, unless it has a mark. A server of the store that has
+/// lost its keys has lost its mark, too.
+pub(super) fn mark(bucket: u16, with: &str) -> Command<'_> {
+    Command::new("SET").key(format!("{{{NAME}:{bucket}}}mark")).arg(with).arg("NX").arg("GET")
+}
+
+/// The command of the function that the store has refused, from the text of its error: that names a line of the library.
+pub(super) fn called(error: &str) -> Option<&'static str> {
+    let (_, place) = error.split_once("user_function:")?;
+    let digits: String = place.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    let line = LIBRARY.lines().nth(digits.parse::<usize>().ok()?.checked_sub(1)?)?;
+    let (_, command) = line.split_once("redis.call('")?;
+    command.split('\'').next()
+}
+
+/// The key that a command of the function is about; `None` if that is a client's.
+pub(super) fn index_of(command: &str, bucket: u16) -> Option<String> {
+    matches!(command, "GEOADD" | "ZREM" | "ZRANDMEMBER").then(|| places_of(bucket))
+}
+
 /// Says how many buckets there are, unless somebody has said so before.
 pub(super) fn claim_buckets(buckets: u16) -> Command<'static> {
     Command::new("SET").key(format!("{{{NAME}}}buckets")).arg(buckets).arg("NX").arg("GET")
@@ -231,6 +251,19 @@ mod tests {
         for lie in [&wrong_time, &VALUE.replace("AT P", "PEER P"), &VALUE.replace("kiwi", "kiwi2"), &VALUE[..40], ""] {
             assert_eq!(Stored::parse(lie.into(), b"kiwi"), None, "{lie}");
         }
+    }
+
+    #[test]
+    fn an_error_of_the_function_names_the_command_in_its_line() {
+        let error = |line: usize| format!("WRONGTYPE x script: proxyherd_offer, on @user_function:{line}.");
+        let line = |call: &str| LIBRARY.lines().position(|line| line.contains(call)).unwrap() + 1;
+        assert_eq!(called(&error(line("call('GEOADD', places, lo"))), Some("GEOADD"));
+        assert_eq!(called(&error(line("call('GET', key)"))), Some("GET"));
+        for none in [error(0), error(1), error(100_000), "WRONGTYPE x".to_owned(), "user_function:x".to_owned()] {
+            assert_eq!(called(&none), None, "{none}");
+        }
+        assert_eq!(index_of("GEOADD", 7).as_deref(), Some("{proxyherd:7}places"));
+        assert_eq!(index_of("GET", 7), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Next: `why.rs`, the words for a failure.
 
-use super::why::in_words;
+use super::why::of_offer;
 use super::{Store, StoreError, contract};
 use reactor::Failure;
 use reactor::resp::{ServerError, Value};
@@ -101,9 +101,12 @@ impl Store {
     fn doubt(&self, bucket: u16, client: &[u8], failure: &Failure, was_offered: bool) {
         self.counters.nonsense.add();
         let now = self.reactor.now();
-        let mut key = contract::key_of(client, bucket);
-        key.truncate(MAX_SHOWN);
-        let what = format!("{}: {}", key.escape_ascii(), in_words(failure, &self.config));
+        let mut what = of_offer(failure, bucket, &self.config);
+        if !what.starts_with(&contract::places_of(bucket)) {
+            let mut key = contract::key_of(client, bucket);
+            key.truncate(MAX_SHOWN);
+            what = format!("{}: {what}", key.escape_ascii());
+        }
         self.doubts.borrow_mut().add(what, now);
         if !was_offered || self.has_lost(bucket) || !self.doubts.borrow_mut().probed.insert(bucket) {
             return;
@@ -122,10 +125,7 @@ impl Store {
 
     fn lose_doubted(&self, bucket: u16, failure: &Failure) {
         if self.is_running() {
-            let why = in_words(failure, &self.config);
-            let is_index = failure.check::<ServerError>().is_some_and(|error| error.code() == "WRONGTYPE");
-            let why = if is_index { format!("{}: {why}", contract::places_of(bucket)) } else { why };
-            self.health.lose(bucket, &why, self.reactor.now());
+            self.health.lose(bucket, &self.reason(bucket, failure), self.reactor.now());
             self.probe_later();
         }
     }

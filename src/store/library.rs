@@ -5,6 +5,10 @@
 //! unless a server of an older version has looked before the newer one was loaded; the newer server finds that out at
 //! its next look.
 //!
+//! A server that has lost its functions may have lost its data with them, and one that was emptied (`FLUSHALL`) keeps its
+//! functions. So a key in one bucket of each server is a mark: it was written once, with the time, and a look that finds
+//! none, or another one, knows that the server was emptied in between.
+//!
 //! Next: `health.rs`, what the store has lost.
 
 use super::contract::{self, LIBRARY, LIBRARY_VERSION, NAME};
@@ -12,8 +16,9 @@ use super::nodes::Nodes;
 use reactor::Failure;
 use reactor::resp::{Command, CommandError, ServerError, Value};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 /// Why one server of a cluster cannot be used.
 pub(super) const IS_PART: &str = "it is a server of a cluster: nodes needs more than one of them";
@@ -45,22 +50,30 @@ enum Functions {
 pub(super) struct Seen {
     /// The servers that had the functions.
     had_functions: BTreeSet<String>,
+    /// The marks of buckets.
+    marks: BTreeMap<u16, Vec<u8>>,
 }
 
 /// Looks at every server that has keys, and loads the functions where they are missing or old. A server that cannot be
-/// looked at does not keep the others from being used.
-pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, seen: Rc<RefCell<Seen>>) -> Result<Found, Failure> {
+/// looked at does not keep the others from being used. `now` becomes the mark of a server that has none.
+pub(super) async fn check(
+    nodes: Rc<Nodes>,
+    buckets: u16,
+    seen: Rc<RefCell<Seen>>,
+    now: SystemTime,
+) -> Result<Found, Failure> {
     let replies = match nodes.on_every_primary(version()).await {
         Ok(replies) => replies,
         Err(failure) => return Ok(of_failure(&failure)),
     };
-    let (mut good, mut bad, mut loaded, mut had) = (0, None, Vec::new(), Vec::new());
+    let (mut good, mut bad) = (BTreeSet::new(), None);
+    let (mut loaded, mut removed) = (Vec::new(), BTreeSet::new());
     for (address, reply) in replies {
         let found = match functions(&address, reply) {
             Ok(before) if before >= Functions::Version(LIBRARY_VERSION) => Ok(()),
             Ok(before) => load(&nodes, &address, before).await.map(|()| {
                 if before == Functions::None && seen.borrow().had_functions.contains(&address) {
-                    had.push(address.clone());
+                    removed.insert(address.clone());
                 }
                 loaded.push(address.clone());
             }),
@@ -68,15 +81,21 @@ pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, seen: Rc<RefCell<Seen>
         };
         match found {
             Ok(()) => {
-                good += 1;
-                seen.borrow_mut().had_functions.insert(address);
+                seen.borrow_mut().had_functions.insert(address.clone());
+                good.insert(address);
             }
             Err(Found::Away(why)) => bad = worse(bad, Found::Partly(format!("{address}: {why}"))),
             Err(found) => bad = worse(bad, found),
         }
     }
-    if !had.is_empty() {
-        log::warn!("the store had lost our functions: it was emptied, or began again without its data");
+    let (emptied, whole) = look_for_marks(&nodes, buckets, &seen, &good, now).await;
+    if !emptied.is_empty() {
+        log::warn!("the store was emptied, or began again without its data: {}", in_a_row(&emptied));
+    }
+    // What has no bucket of ours has no data, either.
+    let removed: BTreeSet<String> = removed.intersection(&whole).cloned().collect();
+    if !removed.is_empty() {
+        log::warn!("our functions were removed from the store, and its data are there: {}", in_a_row(&removed));
     }
     if !loaded.is_empty() {
         let loaded = loaded.join(", ");
@@ -84,8 +103,8 @@ pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, seen: Rc<RefCell<Seen>
     }
     match bad {
         Some(Found::Unusable(why)) => return Ok(Found::Unusable(why)),
-        Some(Found::Partly(why) | Found::Lacking(why)) if good == 0 => return Ok(Found::Away(why)),
-        None if good == 0 => return Ok(Found::Away("no server of it has keys".to_owned())),
+        Some(Found::Partly(why) | Found::Lacking(why)) if good.is_empty() => return Ok(Found::Away(why)),
+        None if good.is_empty() => return Ok(Found::Away("no server of it has keys".to_owned())),
         _ => {}
     }
     Ok(match nodes.command(contract::claim_buckets(buckets)).await {
@@ -95,6 +114,37 @@ pub(super) async fn check(nodes: Rc<Nodes>, buckets: u16, seen: Rc<RefCell<Seen>
         Ok(_) => bad.unwrap_or(Found::Good),
         Err(failure) => of_failure(&failure),
     })
+}
+
+/// Looks for the marks of these servers, and makes those that are missing. Returns which of them were emptied since the
+/// last look, and which were not.
+async fn look_for_marks(
+    nodes: &Nodes,
+    buckets: u16,
+    seen: &RefCell<Seen>,
+    servers: &BTreeSet<String>,
+    now: SystemTime,
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string();
+    let (mut emptied, mut whole) = (BTreeSet::new(), BTreeSet::new());
+    let theirs = nodes.first_buckets(buckets).into_iter().filter(|(_, address)| servers.contains(address));
+    for (bucket, address) in theirs {
+        // Whoever cannot say it now is asked again with the next look.
+        let Ok(reply) = nodes.command(contract::mark(bucket, &now)).await else { continue };
+        let found = reply.as_bytes().map(<[u8]>::to_vec);
+        let is_new = found.is_none();
+        let mark = found.unwrap_or_else(|| now.clone().into_bytes());
+        match seen.borrow_mut().marks.insert(bucket, mark.clone()) {
+            Some(before) if is_new || before != mark => emptied.insert(address),
+            Some(_) => whole.insert(address),
+            None => false,
+        };
+    }
+    (emptied, whole)
+}
+
+fn in_a_row(addresses: &BTreeSet<String>) -> String {
+    addresses.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Which of two says more about what an operator has to do; the first one if both say as much.
@@ -137,6 +187,10 @@ async fn load(nodes: &Nodes, address: &str, before: Functions) -> Result<(), Fou
             Functions::Version(_) => Ok(()),
             Functions::None => Err(Found::Unusable(format!("{address} has a library of our name that is not ours"))),
         };
+    }
+    if failure.check::<ServerError>().is_some_and(|error| error.message().contains("already exists")) {
+        let why = in_short(&failure);
+        return Err(Found::Unusable(format!("{address} has a function of our name in another library: {why}")));
     }
     let refused = |why: String| format!("{address} does not take our functions: {why}");
     Err(match of_failure(&failure) {

@@ -9,7 +9,7 @@
 
 use super::confirming::Unconfirmed;
 use super::doubt::probed;
-use super::why::{in_words, is_late};
+use super::why::{is_late, of_offer};
 use super::{PROBE_EVERY, Store, contract, library};
 use reactor::resp::{ServerError, Value};
 use reactor::{CancelledError, Deferred, DelayedCall, Failure};
@@ -28,7 +28,7 @@ impl Store {
         if library::is_missing(failure) {
             self.check_within(Duration::ZERO);
         }
-        let (why, now) = (self.reason(failure), self.reactor.now());
+        let (why, now) = (self.reason(bucket, failure), self.reactor.now());
         if code == "MOVED" {
             self.is_part.set(true);
             self.health.bar(Some(library::IS_PART.to_owned()), now);
@@ -49,11 +49,11 @@ impl Store {
     }
 
     /// Why the store has not taken an offer. That a function is missing has a reason of its own.
-    fn reason(&self, failure: &Failure) -> String {
+    pub(super) fn reason(&self, bucket: u16, failure: &Failure) -> String {
         let lacks = self.lacks_functions.borrow();
         match &*lacks {
             Some(why) if library::is_missing(failure) => why.clone(),
-            _ => in_words(failure, &self.config),
+            _ => of_offer(failure, bucket, &self.config),
         }
     }
 
@@ -114,7 +114,7 @@ impl Store {
                 store.unconfirmed.borrow_mut().extend(store.beside(bucket));
             }
             // While there is no connection, the reason is known better.
-            Err(failure) if store.is_connected() => store.health.explain(&store.reason(&failure)),
+            Err(failure) if store.is_connected() => store.health.explain(&store.reason(bucket, &failure)),
             Err(_) => {}
         });
     }

@@ -50,8 +50,8 @@ pub(super) struct News {
 struct Said {
     at: Instant,
     is_unusable: bool,
-    /// Whether all buckets were lost.
-    is_whole: bool,
+    /// How many buckets were lost.
+    lost: usize,
     why: String,
 }
 
@@ -82,9 +82,9 @@ impl News {
             _ => return None,
         };
         let (lost, all) = self.lost;
-        let is_whole = lost == all;
         let is_news = self.said.as_ref().is_none_or(|said| {
-            let is_worse = is_unusable && !said.is_unusable || is_whole && !said.is_whole;
+            let is_more = lost > said.lost && (lost == all || lost >= 2 * said.lost);
+            let is_worse = is_unusable && !said.is_unusable || is_more;
             is_worse || (said.why != why || said.is_unusable != is_unusable) && passed(said.at) >= QUIET_FOR
         });
         if !is_news {
@@ -94,7 +94,7 @@ impl News {
             true => Line::Unusable(why.clone()),
             false => Line::Lost(format!("{lost} of {all} buckets lost: {why}")),
         };
-        self.said = Some(Said { at: now, is_unusable, is_whole, why });
+        self.said = Some(Said { at: now, is_unusable, lost, why });
         Some(line)
     }
 }
@@ -167,5 +167,21 @@ mod tests {
         }
         let lost = |count: usize| Line::Lost(format!("{count} of 4 buckets lost: gone"));
         assert_eq!(lines, [(1, lost(1)), (5, lost(4))], "so is the loss of all");
+    }
+
+    #[test]
+    fn a_loss_that_grows_is_told_with_each_doubling() {
+        let (start, mut news) = (Instant::now(), News::default());
+        news.began(start);
+        let mut told = Vec::new();
+        for lost in [1, 1, 2, 3, 5, 90, 100, 179, 180, 150, 190, 255, 256, 256] {
+            news.lost = (lost, 256);
+            let line = news.next(Some((start, false, "full".to_owned())), start + Duration::from_secs(2));
+            if let Some(line) = line {
+                assert_eq!(line, Line::Lost(format!("{lost} of 256 buckets lost: full")));
+                told.push(lost);
+            }
+        }
+        assert_eq!(told, [1, 2, 5, 90, 180, 256]);
     }
 }

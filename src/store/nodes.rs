@@ -11,7 +11,7 @@ use reactor::resp::{
 use reactor::service::Backoff;
 use reactor::tls::{TlsClient, TrustRoots};
 use reactor::{Deferred, Failure, Reactor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A connection on which nothing has come for this long is asked for a sign of life.
@@ -50,8 +50,8 @@ impl Access {
             Some(path) => {
                 let cannot = |error| config.error("password_file", format!("cannot read {}: {error}", path.display()));
                 let bytes = read_file(path, MAX_PASSWORD).map_err(cannot)?;
-                let text = String::from_utf8_lossy(&bytes);
-                let text = text.trim_end_matches(['\r', '\n']);
+                let not_text = |_| config.error("password_file", format!("{} is not UTF-8", path.display()));
+                let text = std::str::from_utf8(&bytes).map_err(not_text)?.trim_end_matches(['\r', '\n']);
                 if text.is_empty() || text.contains(char::is_control) {
                     let what = format!("{} is empty, or more than one line", path.display());
                     return Err(config.error("password_file", what));
@@ -101,6 +101,7 @@ impl Nodes {
         settings.silence_timeout = SILENT_FOR;
         settings.ping_interval = PING_AFTER;
         settings.when_down = WhenDown::Refuse;
+        settings.service.warns = false; // The store says it in its own words: `looking.rs`.
         settings.service.backoff = Backoff::default().first(Duration::from_millis(100)).longest(LONGEST_BACKOFF);
         // What this server writes, it does not remember.
         let tracking = Tracking::of_keys_read().without_own_changes();
@@ -188,6 +189,24 @@ impl Nodes {
         }
     }
 
+    /// The first bucket of each server that has any.
+    pub(super) fn first_buckets(&self, buckets: u16) -> Vec<(u16, String)> {
+        match self {
+            Nodes::Alone(client) => vec![(0, client.destination().to_string())],
+            Nodes::Cluster(_) => {
+                let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+                for bucket in 0..buckets {
+                    if let Some(address) = self.primary_of(bucket)
+                        && seen.insert(address.clone())
+                    {
+                        found.push((bucket, address));
+                    }
+                }
+                found
+            }
+        }
+    }
+
     /// Whether there is a connection to each server that has one of these buckets. Those without any are not needed:
     /// nothing is lost while one of them is away.
     pub(super) fn is_connected(&self, buckets: u16) -> bool {
@@ -233,5 +252,28 @@ impl Nodes {
             Nodes::Alone(client) => client.waiting_count(),
             Nodes::Cluster(cluster) => cluster.waiting_count(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_one_line_of_utf_8() {
+        let path = std::env::temp_dir().join(format!("proxyherd-store-password-{}", std::process::id()));
+        let reactor = Reactor::new().unwrap();
+        let config = StoreConfig { password_file: Some(path.clone()), ..StoreConfig::of(Vec::new()) };
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Access::read(&reactor, &config, &TlsConfig::default()).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("sesamé\n".as_bytes()), Ok(()));
+        for (bytes, wrong) in [(&b"sesam\xe9\n"[..], " is not UTF-8"), (b"a\nb\n", " is empty, or more than one line")]
+        {
+            let error = read(bytes).unwrap_err();
+            assert!(error.ends_with(wrong) && error.contains("proxyherd-store-password"), "{error}");
+        }
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -3,8 +3,9 @@
 //! Next: `cache.rs`, what is remembered.
 
 use super::confirming::Unconfirmed;
+use super::contract;
 use crate::config::StoreConfig;
-use reactor::resp::{ClusterError, CommandError, ServerError};
+use reactor::resp::{ClusterError, CommandError, ServerError, ServerFault};
 use reactor::{Failure, TimeoutError};
 
 /// Why, without the command: what the server says, or how it is silent.
@@ -19,12 +20,24 @@ pub(super) fn in_words(failure: &Failure, config: &StoreConfig) -> String {
         };
     }
     if let Some(error) = reason.check::<ServerError>() {
-        return format!("it says \"{}\"", error.text());
+        let called = contract::called(error.text()).map(|command| format!(" ({command})")).unwrap_or_default();
+        return format!("it says \"{}\"{called}", error.text());
+    }
+    if let Some(ServerFault::Silent { after }) = reason.check() {
+        return format!("no answer for {}", humantime::format_duration(*after));
     }
     match reason.check::<Unconfirmed>() {
         Some(unconfirmed) => format!("{unconfirmed} (WAIT): is each replica connected?"),
         None => reason.value().to_string(),
     }
+}
+
+/// The same for an offer to this bucket, with the key if that is not the client's own.
+pub(super) fn of_offer(failure: &Failure, bucket: u16, config: &StoreConfig) -> String {
+    let why = in_words(failure, config);
+    let error = failure.check::<ServerError>().filter(|error| error.code() == "WRONGTYPE");
+    let index = error.and_then(|error| contract::index_of(contract::called(error.text())?, bucket));
+    index.map_or(why.clone(), |index| format!("{index}: {why}"))
 }
 
 /// Whether an answer did not come in time, or a cluster took the command in no time. What is asked after it would be
@@ -55,6 +68,8 @@ mod tests {
         let refused = ServerError::new("WRONGPASS invalid username-password pair or user is disabled.");
         let words = in_words(&refused.into(), &config);
         assert_eq!(words, "it says \"WRONGPASS invalid username-password pair or user is disabled.\"");
+        let silent = ServerFault::Silent { after: Duration::from_secs(2) };
+        assert_eq!(in_words(&silent.into(), &config), "no answer for 2s");
     }
 
     #[test]

@@ -61,6 +61,23 @@ fn functions_of_our_name_that_are_not_ours_are_not_used_and_not_replaced() {
 }
 
 #[test]
+fn a_function_of_our_name_in_another_library_is_told_as_what_it_is() {
+    let Some(redis) = started_redis() else { return };
+    let library = "#!lua name=other\nredis.register_function('proxyherd_offer', function() return 2 end)";
+    assert_eq!(redis.ask(&["FUNCTION", "LOAD", library]).trim(), "other");
+    let harness = Harness::new();
+    let here = Herder::start(&harness, "Alford", &[&redis], |_| ());
+    harness.turn_until("it is told", || here.store().lost == 16);
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(why.contains("has a function of our name in another library"), "{why}");
+    redis.ask(&["FUNCTION", "DELETE", "other"]);
+    harness.turn_until("ours are loaded", || {
+        harness.advance(Duration::from_millis(100));
+        here.store().lost == 0
+    });
+}
+
+#[test]
 fn an_older_library_is_replaced_and_a_newer_one_is_used() {
     let Some(redis) = started_redis() else { return };
     let with_version = |version: &str| {
@@ -156,12 +173,14 @@ fn a_store_that_takes_writes_but_no_offers_stays_lost() {
     here.wait_for_store(&harness, &redis);
     redis.ask(&["ACL", "SETUSER", "default", "-geoadd"]);
     report_and_be_refused(&harness, &here, &redis, "ERR");
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(why.ends_with("(GEOADD)"), "it names what failed: {why}");
     redis.ask(&["ACL", "SETUSER", "default", "+geoadd"]);
     harness.turn_until("it is there again", || {
         harness.advance(Duration::from_millis(100));
         here.store().lost == 0 && here.table_len() == 0
     });
-    assert_eq!(redis.ask(&["DBSIZE"]).trim(), "3", "the client, the index, the number of buckets: no trace of probes");
+    assert_eq!(redis.ask(&["DBSIZE"]).trim(), "4", "client, index, number of buckets, mark: no trace of probes");
     // Functions of our name and version, without the one that matters.
     redis.ask(&["FUNCTION", "FLUSH"]);
     let library = "#!lua name=proxyherd\nredis.register_function('proxyherd_version', function() return 1 end)";
@@ -205,7 +224,19 @@ fn an_index_that_is_something_else_loses_its_bucket_and_is_named() {
     assert!(harness.connect(here.address).ask(&iamat(&client.unwrap())).starts_with("AT "), "by flood");
     harness.turn_until("its bucket is lost", || here.store().lost == 1);
     let (_, why) = here.store().trouble.unwrap();
-    assert!(why.starts_with(&format!("{index}: ")) && why.contains("WRONGTYPE"), "{why}");
+    let is_named = |why: &str| why.starts_with(&format!("{index}: it says \"WRONGTYPE ")) && why.ends_with(" (GEOADD)");
+    assert!(is_named(&why), "{why}");
+    let probes = || {
+        let text = redis.ask(&["INFO", "errorstats"]);
+        text.lines().find_map(|line| line.strip_prefix("errorstat_WRONGTYPE:count=")).map(|it| it.trim().to_owned())
+    };
+    let before = probes();
+    harness.turn_until("it was probed again", || {
+        harness.advance(Duration::from_millis(100));
+        probes() != before && here.store().waiting == 0
+    });
+    let (_, why) = here.store().trouble.unwrap();
+    assert!(is_named(&why), "a failed probe does not hide it: {why}");
     redis.ask(&["DEL", &index]);
     harness.turn_until("it is there again", || {
         harness.advance(Duration::from_millis(100));

@@ -2,6 +2,7 @@
 //!
 //! The herd's servers run inside this process, on a clock that the test moves ([`harness`]).
 
+mod alarms;
 mod away;
 #[path = "../../reactor/tests/util/certificates.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]

@@ -360,7 +360,8 @@ impl<T: Clone + 'static> Inner<T> {
 
     fn count_failure(&self, failure: &Failure) {
         // The first in a row is news; a server that is down for a day must not fill the log.
-        let level = if self.failures.get() == 0 { log::Level::Warn } else { log::Level::Debug };
+        let is_news = self.failures.get() == 0 && self.settings.borrow().warns;
+        let level = if is_news { log::Level::Warn } else { log::Level::Debug };
         let (destination, asked) = (&self.destination, &self.asked);
         tell!(at level, "reactor", "{failure}; trying again (the connection to {destination}, asked for at {asked})");
         self.failures.set(self.failures.get().saturating_add(1));

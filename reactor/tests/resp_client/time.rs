@@ -104,6 +104,8 @@ fn a_server_that_has_vanished_is_noticed_without_any_command() {
     assert_eq!(server.take_log(), ["PING"; 3]);
     world.cut(&server.host, &host);
     assert!(world.run_until(16 * SECOND, || !client.is_connected()));
+    let why = client.last_failure().expect("there is no connection").value().to_string();
+    assert_eq!(why, "the server owes a reply, and sent nothing for 5s", "and not: aborted by us");
     world.mend(&server.host, &host);
     assert!(world.run_until(20 * SECOND, || client.is_connected()));
 }

@@ -10,7 +10,7 @@ use super::subscriptions::Subscription;
 use crate::foreign::Foreign;
 use crate::resp::command::Command;
 use crate::resp::value::Value;
-use crate::{Deferred, Destination, Failure, Reactor};
+use crate::{Deferred, Destination, Failure, Reactor, Reason};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -267,9 +267,15 @@ impl Client {
         self.held.inner.is_ready()
     }
 
-    /// Why there is no connection: as [`ClientService::last_failure`](crate::service::ClientService::last_failure).
+    /// Why there is no connection: as [`ClientService::last_failure`](crate::service::ClientService::last_failure). If
+    /// this client has broken the last one off, it is the [`ServerFault`](super::ServerFault) for which it did.
     pub fn last_failure(&self) -> Option<Failure> {
-        self.held.inner.service.borrow().last_failure()
+        let failure = self.held.inner.service.borrow().last_failure()?;
+        let ending = match failure.check() {
+            Some(Reason::Aborted) => self.held.inner.last_ending.borrow().clone(),
+            _ => None,
+        };
+        Some(ending.unwrap_or(failure))
     }
 
     /// Number of commands without a reply.

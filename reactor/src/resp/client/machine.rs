@@ -72,6 +72,8 @@ pub(super) struct Inner {
     pub(super) heartbeat: RefCell<Option<DelayedCall>>,
     /// What the server did wrong on the present connection, or that the program has stopped the client.
     pub(super) ending: RefCell<Option<Failure>>,
+    /// The same of the last connection.
+    pub(super) last_ending: RefCell<Option<Failure>>,
     pub(super) has_stopped: Cell<bool>,
     /// Whether the service tells when commands cannot wait any longer.
     is_watching: Cell<bool>,
@@ -113,6 +115,7 @@ impl Inner {
             timer: RefCell::new(None),
             heartbeat: RefCell::new(None),
             ending: RefCell::new(None),
+            last_ending: RefCell::new(None),
             has_stopped: Cell::new(false),
             is_watching: Cell::new(false),
             room: RefCell::default(),
@@ -344,7 +347,9 @@ impl Inner {
     /// The connection is gone, and with it the replies that are owed.
     pub(super) fn lost(&self, reason: Failure) {
         self.is_ready.set(false);
-        let reason = self.ending.take().unwrap_or(reason);
+        let ending = self.ending.take();
+        drop(self.last_ending.replace(ending.clone()));
+        let reason = ending.unwrap_or(reason);
         drop(self.transport.take());
         if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.cancel();
