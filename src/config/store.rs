@@ -144,7 +144,8 @@ impl Reader<'_> {
                 "tls" => {
                     let name = self.word(value, "tls")?;
                     if ServerName::try_from(&*name).is_err() {
-                        let what = format!("{} is no name that a certificate could be for", self.shown("tls", value));
+                        let what =
+                            format!("{} is not a name that a certificate could be for", self.shown("tls", value));
                         return Err(self.error(value, what));
                     }
                     store.tls = Some(name);
@@ -274,7 +275,7 @@ mod tests {
             (&format!("{nodes}tls = \"a b\""), "line 5: tls \"a b\" is not one word"),
             (
                 &format!("{nodes}tls = \"bad_name..x\""),
-                "line 5: tls \"bad_name..x\" is no name that a certificate could be for",
+                "line 5: tls \"bad_name..x\" is not a name that a certificate could be for",
             ),
             (&format!("{nodes}replicas = 1"), "line 5: unknown key \"replicas\" of store; known here: nodes, buckets"),
         ] {

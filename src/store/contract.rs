@@ -160,7 +160,8 @@ pub(super) fn mark(bucket: u16, with: &str) -> Command<'_> {
     Command::new("SET").key(format!("{{{NAME}:{bucket}}}mark")).arg(with).arg("NX").arg("GET")
 }
 
-/// The command of the function that the store has refused, from the text of its error: that names a line of the library.
+/// The command of the function that the store has refused, from the text of its error, which names a line of the
+/// library.
 pub(super) fn called(error: &str) -> Option<&'static str> {
     let (_, place) = error.split_once("user_function:")?;
     let digits: String = place.trim_start().chars().take_while(char::is_ascii_digit).collect();

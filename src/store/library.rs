@@ -5,9 +5,9 @@
 //! unless a server of an older version has looked before the newer one was loaded; the newer server finds that out at
 //! its next look.
 //!
-//! A server that has lost its functions may have lost its data with them, and one that was emptied (`FLUSHALL`) keeps its
-//! functions. So a key in one bucket of each server is a mark: it was written once, with the time, and a look that finds
-//! none, or another one, knows that the server was emptied in between.
+//! A server that has lost its functions may have lost its data with them, and a server that was emptied (`FLUSHALL`)
+//! keeps its functions. So a key in one bucket of each server is a mark. It was written once, with the time. A look
+//! that finds none, or another one, knows that the server was emptied in between.
 //!
 //! Next: `health.rs`, what the store has lost.
 
@@ -129,7 +129,7 @@ async fn look_for_marks(
     let (mut emptied, mut whole) = (BTreeSet::new(), BTreeSet::new());
     let theirs = nodes.first_buckets(buckets).into_iter().filter(|(_, address)| servers.contains(address));
     for (bucket, address) in theirs {
-        // Whoever cannot say it now is asked again with the next look.
+        // A server that cannot say it now is asked again with the next look.
         let Ok(reply) = nodes.command(contract::mark(bucket, &now)).await else { continue };
         let found = reply.as_bytes().map(<[u8]>::to_vec);
         let is_new = found.is_none();

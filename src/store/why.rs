@@ -41,7 +41,7 @@ pub(super) fn of_offer(failure: &Failure, bucket: u16, config: &StoreConfig) -> 
 }
 
 /// Whether an answer did not come in time, or a cluster took the command in no time. What is asked after it would be
-/// late, too. A slot that moves (`TRYAGAIN`) is no sign of that: its server answers everything else.
+/// late, too. Not so for a slot that moves (`TRYAGAIN`): its server answers everything else.
 pub(super) fn is_late(failure: &Failure) -> bool {
     let reason = failure.check::<CommandError>().map_or(failure, CommandError::reason);
     match reason.check() {
