@@ -21,6 +21,7 @@ mod asking;
 mod changing;
 mod comparing;
 mod doors;
+mod foreign_keys;
 mod forgetting;
 mod mistaken;
 mod owing;

@@ -28,6 +28,7 @@ mod under_way;
 mod why;
 
 pub use contract::{Offer, Offered, Stored};
+pub use doubt::Trouble;
 pub use nodes::Access;
 
 use crate::config::StoreConfig;

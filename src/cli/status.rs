@@ -115,6 +115,13 @@ fn what_is_wrong(status: &Value) -> Vec<String> {
         }
         _ => {}
     }
+    match store["foreign_keys"].as_u64() {
+        None | Some(0) => {}
+        Some(1) => wrong.push(format!("the store refuses a client of {name}, because its key has something else")),
+        Some(count) => {
+            wrong.push(format!("the store refuses {count} clients of {name}, because their keys have something else"));
+        }
+    }
     wrong
 }
 
@@ -157,6 +164,9 @@ fn in_words(status: &Value) -> String {
         let connected = if store["connected"] == json!(false) { "not connected" } else { "connected" };
         let what = format!("{connected}, {lost} of {buckets} buckets lost, {owed} owed to it, {remembered} remembered");
         line("store", what);
+        if let Some(count) = store["foreign_keys"].as_u64().filter(|count| *count > 0) {
+            line("store refuses", format!("clients whose keys have something else: {count}"));
+        }
         if let Some(why) = store["why"].as_str() {
             line("store lost", format!("for {}: {}", span(&store["seconds"]), terminal::in_one_line(why)));
         }
@@ -218,6 +228,11 @@ mod tests {
         assert_eq!(store(false, 0), "Powell is not connected to the store: gone");
         assert_eq!(store(true, 1), "Powell has lost a part of the store: gone");
         assert_eq!(store(false, 9), "Powell has lost the store: gone");
+        let store = |count: u64| json!({ "connected": true, "buckets": 9, "lost": 0, "foreign_keys": count });
+        let wrong =
+            |count| what_is_wrong(&json!({ "server": "Powell", "answers": true, "store": store(count) })).concat();
+        assert_eq!(wrong(0), "");
+        assert_eq!(wrong(2), "the store refuses 2 clients of Powell, because their keys have something else");
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn store(store: &StoreStatus, text: &mut Exposition) {
         ("proxyherd_store_buckets", "Parts into which the clients are divided.", usize::from(store.buckets)),
         ("proxyherd_store_lost_buckets", "Parts that the store does not take; zero if all is well.", store.lost),
         ("proxyherd_store_owed_clients", "Clients whose location the store has not got.", store.owed),
+        ("proxyherd_store_foreign_keys", "Clients of these whose keys have something else.", store.foreign_keys),
         ("proxyherd_store_remembered_clients", "Clients that are remembered from the store.", store.remembered),
         ("proxyherd_store_waiting_commands", "Commands that the store has not answered yet.", store.waiting),
     ] {

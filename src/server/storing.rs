@@ -21,7 +21,7 @@ use crate::decimal::Time;
 use crate::locations::{Change, ClientId, Forgotten, Known, NeighborId, Place, Stamp, Version, newness};
 use crate::message::{self, At, Command, Forgot, Location, WhatsAt};
 use crate::newcomers::Share;
-use crate::store::{Offer, Offered, Stored};
+use crate::store::{Offer, Offered, Stored, Trouble};
 use reactor::{Deferred, DelayedCall, Failure, Transport, deferred};
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -215,7 +215,7 @@ impl Server {
         let call = self.reactor.call_later(delay, move || {
             let Some(server) = this.upgrade() else { return };
             if let Some(storing) = &server.storing {
-                for number in storing.set_aside.take() {
+                for number in storing.take_waiting(server.reactor.now()) {
                     let client = ClientId::from_index(number as usize);
                     if let Some((_, known)) = server.locations.borrow().known_at(client) {
                         storing.owe(client, &known.client);
@@ -223,6 +223,9 @@ impl Server {
                 }
             }
             server.offer_again();
+            if server.storing.as_ref().is_some_and(Storing::has_waiting_keys) {
+                server.offer_again_within(AGAIN_AFTER);
+            }
         });
         storing.next_call.replace(Some(call));
     }
@@ -243,19 +246,24 @@ impl Server {
             self.offer_to_store(&line, true)
                 .add_both(move |offered| {
                     if let Some(server) = this.upgrade() {
-                        server.offered_again(place, offered.is_ok());
+                        let outcome = offered.map(drop).map_err(|failure| Trouble::of(&failure));
+                        server.offered_again(place, outcome);
                     }
                 })
                 .detach();
         }
     }
 
-    fn offered_again(&self, place: Place, has_it: bool) {
+    fn offered_again(&self, place: Place, outcome: Result<(), Trouble>) {
         let Some(storing) = &self.storing else { return };
-        storing.answered_again(has_it);
-        if !has_it {
-            storing.set_aside.borrow_mut().insert(place.client.index() as u32);
-            return self.offer_again_within(AGAIN_AFTER);
+        storing.answered_again(place.client, outcome, self.reactor.now());
+        if let Err(trouble) = outcome {
+            self.offer_again_within(AGAIN_AFTER);
+            // The key of one client says nothing about the others.
+            if trouble == Trouble::ForeignKey {
+                self.offer_again();
+            }
+            return;
         }
         // If it has changed meanwhile, it was noted once more.
         let gone = self.locations.borrow_mut().take_out(place);

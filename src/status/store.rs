@@ -19,6 +19,8 @@ pub struct StoreStatus {
     pub trouble: Option<(Duration, String)>,
     /// How many clients the table has that the store has not got.
     pub owed: usize,
+    /// How many of them the store refuses, because their keys have something else.
+    pub foreign_keys: usize,
     /// How many clients are remembered from the store.
     pub remembered: usize,
     /// How many commands the store has not answered yet.
@@ -39,6 +41,7 @@ impl StoreStatus {
             lost: store.lost_count(),
             trouble: trouble.or_else(not_yet),
             owed: storing.owed_count(),
+            foreign_keys: storing.foreign_key_count(),
             remembered: store.remembered_count(),
             waiting: store.waiting_count(),
             counters: vec![
@@ -66,6 +69,7 @@ impl StoreStatus {
             "seconds": self.trouble.as_ref().map(|(lasts, _)| lasts.as_secs_f64()),
             "why": self.trouble.as_ref().map(|(_, why)| why),
             "owed": self.owed,
+            "foreign_keys": self.foreign_keys,
             "remembered": self.remembered,
             "waiting": self.waiting,
             "counters": counters,

@@ -8,7 +8,8 @@
 //!
 //! Next: `why.rs`, the words for a failure.
 
-use super::why::of_offer;
+use super::confirming::Unconfirmed;
+use super::why::{is_late, of_offer};
 use super::{Store, StoreError, contract};
 use reactor::Failure;
 use reactor::resp::{ServerError, Value};
@@ -85,6 +86,28 @@ fn in_short(reply: &Value) -> String {
 fn is_doubtful(failure: &Failure) -> bool {
     let code = failure.check::<ServerError>().map_or("", ServerError::code);
     matches!(failure.check(), Some(StoreError::Nonsense(_))) || matches!(code, "WRONGTYPE" | "NOTOURS")
+}
+
+/// What a failure says about the store, for those who would offer the same again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing: the key of this client has something else, or the reply about it is not believed.
+    ForeignKey,
+    /// It does not take everything in time.
+    Slow,
+    /// Anything else.
+    Other,
+}
+
+impl Trouble {
+    /// What the failure of an offer says.
+    pub fn of(failure: &Failure) -> Trouble {
+        match is_doubtful(failure) {
+            true => Trouble::ForeignKey,
+            false if is_late(failure) || failure.check::<Unconfirmed>().is_some() => Trouble::Slow,
+            false => Trouble::Other,
+        }
+    }
 }
 
 impl Store {

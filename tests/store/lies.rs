@@ -41,6 +41,45 @@ fn a_key_with_something_else_concerns_its_client_alone() {
 }
 
 #[test]
+fn keys_with_something_else_keep_nobody_else_from_the_store() {
+    let Some(redis) = started_redis() else { return };
+    let harness = Harness::new();
+    let here = Herder::start(&harness, "Alford", &[&redis], |_| ());
+    here.wait_for_store(&harness, &redis);
+    let foreign: Vec<String> = (0..10).map(|number| format!("foreign{number}")).collect();
+    foreign.iter().for_each(|name| drop(redis.ask(&["SET", &key_of(name), "garbage"])));
+    let mut client = harness.connect(here.address);
+    let mut report = |name: &str| assert!(client.ask(&iamat(name)).starts_with("AT "), "by flood");
+    foreign.iter().for_each(|name| report(name));
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    (0..100).for_each(|number| report(&format!("c{number}")));
+    assert_eq!(here.store().owed, 110);
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    let pass = |seconds: f64| harness.advance(Duration::from_secs_f64(seconds));
+    let began = harness.passed();
+    harness.turn_until("all others are in the store", || {
+        pass(0.1);
+        here.table_len() == 10
+    });
+    assert!(harness.passed() - began < Duration::from_secs(10), "{:?}", harness.passed() - began);
+    harness.turn_until("the others are known", || here.store().foreign_keys == 10);
+    assert_eq!((here.store().owed, here.store().lost), (10, 0));
+    let refused = here.counted("failed");
+    (0..60).for_each(|_| {
+        pass(1.0);
+        (0..20).for_each(|_| harness.turn());
+    });
+    assert!(here.counted("failed") < refused + 70, "they are offered ever more seldom");
+    // Somebody mends the keys.
+    foreign.iter().for_each(|name| drop(redis.ask(&["DEL", &key_of(name)])));
+    harness.turn_until("they are in the store, too", || {
+        pass(1.0);
+        here.table_len() == 0
+    });
+    assert_eq!((here.store().owed, here.store().foreign_keys), (0, 0));
+}
+
+#[test]
 fn functions_of_our_name_that_are_not_ours_are_not_used_and_not_replaced() {
     let Some(redis) = started_redis() else { return };
     let library = "#!lua name=proxyherd\nredis.register_function('proxyherd_version', function() return 'mine' end)";

@@ -206,6 +206,11 @@ impl Book {
     }
 
     /// Servers forget clients in this run.
+    /// The names of the clients.
+    pub(crate) fn client_names(&self) -> Vec<Vec<u8>> {
+        self.inner.borrow().clients.clone()
+    }
+
     pub(crate) fn expect_forgetting(&self) {
         self.may_forget.set(true);
     }

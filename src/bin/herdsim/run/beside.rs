@@ -13,8 +13,10 @@ use crate::herd::store::{PORT, REPLICAS, SimulatedStore};
 use crate::run::Scenario;
 use crate::run::forgetful::Forgets;
 use proxyherd::config::{HostPort, StoreConfig};
+use proxyherd::store::contract;
 use reactor::sim::{Random, World};
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,6 +41,10 @@ const ASKS_EVERY: Duration = Duration::from_secs(3);
 /// A cluster has this number of shards at most, and two at least.
 const SHARDS: u64 = 3;
 
+/// In one run of this number, the keys of some clients have something else: of [`FOREIGN_KEYS`] at most.
+const RUNS_WITH_FOREIGN_KEYS: u64 = 3;
+const FOREIGN_KEYS: usize = 3;
+
 /// Whether the herd of this seed has a store. A herd with little room has none: there, what does not fit is forgotten,
 /// and a store has room. Nor has a herd with another rule: the store has the rule that ships.
 pub(crate) fn has_store(seed: u64, scenario: &Scenario, forgets: Forgets) -> bool {
@@ -53,6 +59,8 @@ pub(crate) struct Store {
     timeout: Duration,
     /// It draws by itself: the same seed has the same visits and faults with a store and without.
     random: RefCell<Random>,
+    /// Draws whose keys have something else.
+    foreign: RefCell<Random>,
     unlucky: OnceCell<Rc<Unlucky>>,
 }
 
@@ -72,7 +80,8 @@ impl Store {
         let timeout = TIMEOUT + lag + delay * DELAYS + drains;
         let text = format!("a store confirms with {wait_replicas} replicas, which hear of a write within {lag:?}");
         world.note(&format!("{text}; shards: {shards}"));
-        Store { store, wait_replicas, timeout, random: RefCell::new(random), unlucky: OnceCell::new() }
+        let (random, foreign) = (RefCell::new(random), RefCell::new(Random::new(seed ^ 0xf03e_1971)));
+        Store { store, wait_replicas, timeout, random, foreign, unlucky: OnceCell::new() }
     }
 
     /// What the servers of the herd are told about it.
@@ -88,9 +97,25 @@ impl Store {
         let (offered, taken, suspended) = Default::default();
         let copies = 1 + self.wait_replicas as usize;
         let (store, timeout) = (self.store.clone(), self.timeout);
-        book.set_store(Beside { store, copies, timeout, offered, taken, suspended });
+        let foreign = self.make_foreign_keys(&herd.world, book.client_names());
+        book.set_store(Beside { store, copies, timeout, foreign, offered, taken, suspended });
         let unlucky = self.unlucky.get_or_init(|| Unlucky::new(&self.store, &herd.servers));
         unlucky.plan(&herd.world, &mut self.random.borrow_mut(), during);
+    }
+
+    /// Has the keys of some clients have something else, in some runs. Returns the clients.
+    fn make_foreign_keys(&self, world: &World, clients: Vec<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+        let random = &mut *self.foreign.borrow_mut();
+        if !random.chance(1, RUNS_WITH_FOREIGN_KEYS) {
+            return BTreeSet::new();
+        }
+        let any = |_| clients[random.below(clients.len() as u64) as usize].clone();
+        let foreign: BTreeSet<Vec<u8>> = (0..FOREIGN_KEYS).map(any).collect();
+        for client in &foreign {
+            self.store.make_foreign(client, contract::bucket_of(client, BUCKETS));
+            world.note(&format!("the key of {} has something else", client.escape_ascii()));
+        }
+        foreign
     }
 
     /// Has clients ask about each other, at any server.

@@ -10,9 +10,10 @@
 //!
 //! Next: `shard.rs`, what a shard has.
 
-use super::PORT;
+use super::{Bytes, PORT};
 use reactor::resp::{SLOTS, slot_of};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 /// One host of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(super) struct Map {
     names: Vec<Vec<String>>,
     /// Which of them is the primary's.
     primaries: Vec<Cell<usize>>,
+    /// Keys that somebody has used for something else. They stay so, whatever becomes of the servers.
+    foreign: RefCell<BTreeSet<Bytes>>,
 }
 
 impl Map {
@@ -51,7 +54,7 @@ impl Map {
         }
         let parts = ends.into_iter().enumerate().map(|(part, end)| (end, part % names.len())).collect();
         let primaries = names.iter().map(|_| Cell::new(0)).collect();
-        Map { parts: RefCell::new(parts), moving: Cell::new(None), names, primaries }
+        Map { parts: RefCell::new(parts), moving: Cell::new(None), names, primaries, foreign: RefCell::default() }
     }
 
     pub(super) fn part_count(&self) -> usize {
@@ -79,6 +82,15 @@ impl Map {
     pub(super) fn may_have(&self, shard: usize, key: &[u8]) -> bool {
         let part = self.part_of(key);
         self.parts.borrow()[part].1 == shard || self.moving.get().is_some_and(|it| it.part == part && it.to == shard)
+    }
+
+    /// Somebody uses a key for something else.
+    pub(super) fn make_foreign(&self, key: Bytes) {
+        self.foreign.borrow_mut().insert(key);
+    }
+
+    pub(super) fn is_foreign(&self, key: &[u8]) -> bool {
+        self.foreign.borrow().contains(key)
     }
 
     /// A part begins to move to the next shard.

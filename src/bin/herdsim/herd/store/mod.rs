@@ -158,6 +158,11 @@ impl SimulatedStore {
         self.shards[shard].data.is_full.set(is_full);
     }
 
+    /// Somebody uses the key of a client, in its bucket, for something else, for good.
+    pub(crate) fn make_foreign(&self, client: &[u8], bucket: u16) {
+        self.map.make_foreign([format!("{{proxyherd:{bucket}}}:").as_bytes(), client].concat());
+    }
+
     /// Somebody removes the functions of a shard.
     pub(crate) fn remove_functions(&self, shard: usize) {
         self.shards[shard].data.has_functions.set(false);

@@ -166,6 +166,9 @@ fn answer(data: &Rc<Data>, session: &Session, words: &[&[u8]]) -> Bytes {
         }
         [b"FCALL", ..] if !data.has_functions.get() => b"-ERR Function not found\r\n".to_vec(),
         [b"FCALL", b"proxyherd_version", b"0"] => b":1\r\n".to_vec(),
+        [b"GET", key] if data.map.is_foreign(key) => {
+            b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n".to_vec()
+        }
         [b"GET", key] => {
             session.tracked.borrow_mut().insert(key.to_vec());
             get(key).map_or(NOTHING.to_vec(), |kept| bulk(&kept.value))
@@ -179,6 +182,9 @@ fn answer(data: &Rc<Data>, session: &Session, words: &[&[u8]]) -> Bytes {
                 write(key, value, None);
             }
             before.map_or(NOTHING.to_vec(), |kept| bulk(&kept.value))
+        }
+        [b"FCALL", b"proxyherd_offer", b"2", key, ..] if data.map.is_foreign(key) => {
+            b"-NOTOURS the key of the client has something else\r\n".to_vec()
         }
         [b"FCALL", b"proxyherd_offer", b"2", key, _, value, expires, _, _, may_be_new, must_write] => {
             match (get(key), *may_be_new == b"1") {

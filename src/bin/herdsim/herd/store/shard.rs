@@ -310,7 +310,8 @@ impl Data {
         (key, keys): (&[u8], usize),
         is_asking: bool,
     ) -> Option<String> {
-        let has_key = self.get(reactor, key).is_some();
+        // A key with something else moves last.
+        let has_key = self.map.is_foreign(key) || self.get(reactor, key).is_some();
         self.map.redirect(place, key, keys, has_key, is_asking)
     }
 }

@@ -140,6 +140,15 @@ fn who_has_read_a_key_hears_of_its_next_change_by_others() {
 }
 
 #[test]
+fn a_key_with_something_else_concerns_its_client_alone() {
+    let stage = Stage::new(Duration::ZERO);
+    stage.store.make_foreign(b"kiwi", 0);
+    let said = stage.say(&[&offer("kiwi", 1, true), "GET {proxyherd:0}:kiwi", &offer("moa", 1, true)]);
+    assert!(said.starts_with("-NOTOURS ") && said.contains("-WRONGTYPE ") && said.ends_with(":2\r\n"), "{said}");
+    assert_eq!(lines_of(&stage.store, "kiwi"), None);
+}
+
+#[test]
 fn what_has_expired_is_gone_and_those_who_have_read_it_hear_of_that() {
     let stage = Stage::new(Duration::ZERO);
     let now = shard::milliseconds(stage.store.host(0).clock());
