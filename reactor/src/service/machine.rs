@@ -209,8 +209,11 @@ impl<T: Clone + 'static> Inner<T> {
 
     fn connect_after(&self, backoff: Backoff) {
         let Some(reactor) = self.reactor.upgrade() else { return };
+        self.connect_in(&reactor, backoff.wait(self.failures.get(), reactor.random()));
+    }
+
+    fn connect_in(&self, reactor: &Reactor, wait: Duration) {
         let this = self.this.clone();
-        let wait = backoff.wait(self.failures.get(), reactor.random());
         let again = reactor.call_later_for(self.asked.place, wait, move || {
             if let Some(me) = this.upgrade() {
                 me.connect();
@@ -415,9 +418,13 @@ impl<T: Clone + 'static> Inner<T> {
             }
             State::Connected { since, told_healthy, .. } => {
                 log::debug!(target: "reactor", "{}: the connection is gone: {failure}", self.destination);
-                let lasted = |now: Instant| now - since >= self.settings.borrow().healthy_after;
-                if told_healthy || self.reactor.upgrade().is_some_and(|reactor| lasted(reactor.now())) {
+                let Some(reactor) = self.reactor.upgrade() else { return };
+                let is_healthy = told_healthy || reactor.now() - since >= self.settings.borrow().healthy_after;
+                if is_healthy {
                     self.failures.set(0);
+                }
+                if is_healthy && self.settings.borrow().returns_at_once {
+                    return self.connect_in(&reactor, Duration::ZERO);
                 }
                 self.failures.set(self.failures.get().saturating_add(1));
                 drop(self.last_failure.replace(Some(failure)));

@@ -17,6 +17,11 @@ pub struct ServiceSettings {
     /// 5 s. A server that accepts and closes at once is thus tried less and less often. See also
     /// [`ClientService::note_healthy`](super::ClientService::note_healthy).
     pub healthy_after: Duration,
+    /// Whether the first attempt after a healthy connection is made at once, and is not preceded by a failure. Default
+    /// no: a server that restarts would have all its clients come back at one moment. A program that shows its users a
+    /// connection that is missing, and has few instances, turns it on: a connection that was cut is there again after
+    /// one journey.
+    pub returns_at_once: bool,
     /// The first attempt after a start waits for a random time up to this. Default zero. A program that starts many
     /// services at once spreads them by it.
     pub spread_start: Duration,
@@ -37,6 +42,7 @@ impl Default for ServiceSettings {
         ServiceSettings {
             backoff: Backoff::default(),
             healthy_after: Duration::from_secs(5),
+            returns_at_once: false,
             spread_start: Duration::ZERO,
             prepare_timeout: Duration::from_secs(30),
             max_waiters: 1024,

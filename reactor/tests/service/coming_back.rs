@@ -71,6 +71,27 @@ fn a_server_that_closes_each_connection_at_once_is_tried_less_and_less_often() {
     });
 }
 
+#[test]
+fn a_service_that_returns_at_once_does_so_after_a_healthy_connection_alone() {
+    let (world, events) = (world(1), Events::default());
+    let server = server(&world, &Events::default());
+    let (_host, service) = client_with(&world, move |reactor| {
+        let events = events.clone();
+        let service = ClientService::new(reactor, ("server", PORT), move |_| Noting::new(&events));
+        service.with_settings(settings(|settings| settings.returns_at_once = true))
+    });
+    service.start();
+    let connected_again_within_60_ms = || {
+        server.kill();
+        server.restart();
+        assert!(world.run_until(SECOND, || !service.is_connected()));
+        world.run_until(60 * MS, || service.is_connected())
+    };
+    world.run_for(6 * SECOND);
+    assert!(connected_again_within_60_ms() && service.failure_count() == 0);
+    assert!(!connected_again_within_60_ms() && service.failure_count() == 1, "that one was not healthy");
+}
+
 /// The number of failures, right after the connection was lost for the fourth time in a row.
 fn failures_after(healthy: impl Fn(&World, &ClientService)) -> u32 {
     let (world, events) = (world(1), Events::default());

@@ -361,11 +361,16 @@ impl Inner {
         }
         self.is_resp3.set(false);
         let owed = self.pipeline.borrow_mut().take_owed();
+        // Those that waited for this connection. What hears now that it is lost may say more, for the next one.
+        let waiting = match self.settings().when_down {
+            WhenDown::Refuse => self.pipeline.borrow_mut().take_waiting(),
+            WhenDown::Wait => Vec::new(),
+        };
         for entry in owed {
             fail(entry.name, entry.answer, CommandStage::Unanswered, &reason);
         }
-        if self.settings().when_down == WhenDown::Refuse {
-            self.fail_waiting(&reason);
+        for entry in waiting {
+            fail(entry.name, entry.answer, CommandStage::NotSent, &reason);
         }
         self.note_room();
         self.end_if_idle();

@@ -99,7 +99,9 @@ pub enum WhenDown {
     /// They wait for the next connection, until their time is over.
     #[default]
     Wait,
-    /// They fail at once. Those of a first attempt, which has neither succeeded nor failed, wait for its outcome.
+    /// They fail at once. Those of a first attempt, which has neither succeeded nor failed, wait for its outcome; with
+    /// [`returns_at_once`](ServiceSettings::returns_at_once), so do those of the first attempt after a healthy
+    /// connection.
     Refuse,
 }
 

@@ -153,6 +153,10 @@ impl Core {
         self.map.borrow().get(slot).cloned()
     }
 
+    pub(super) fn place_of(&self, slot: u16) -> Option<u16> {
+        self.map.borrow().place(slot)
+    }
+
     pub(super) fn primaries(&self) -> Vec<NodeAddress> {
         self.map.borrow().primaries().to_vec()
     }

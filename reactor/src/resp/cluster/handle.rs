@@ -221,6 +221,12 @@ impl Cluster {
         self.core.address_of(slot).map(|address| address.to_string())
     }
 
+    /// The place in [`primaries`](Cluster::primaries) of the server that has this slot now: a cheap way to find slots
+    /// of one server. It may be another one as soon as the map changes.
+    pub fn place_of_slot(&self, slot: u16) -> Option<u16> {
+        self.core.place_of(slot)
+    }
+
     /// The servers that have slots, as the map says.
     pub fn primaries(&self) -> Vec<String> {
         self.core.primaries().iter().map(ToString::to_string).collect()

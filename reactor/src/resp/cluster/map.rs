@@ -102,7 +102,12 @@ impl SlotMap {
 
     /// The server of a slot.
     pub(super) fn get(&self, slot: u16) -> Option<&NodeAddress> {
-        self.primaries.get(usize::from(*self.slots.get(usize::from(slot))?))
+        self.primaries.get(usize::from(self.place(slot)?))
+    }
+
+    /// The place of a slot's server among the primaries.
+    pub(super) fn place(&self, slot: u16) -> Option<u16> {
+        self.slots.get(usize::from(slot)).copied().filter(|place| *place != NONE)
     }
 
     /// A server has said that this slot is there.
