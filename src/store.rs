@@ -33,20 +33,22 @@ pub use nodes::Access;
 
 use crate::config::StoreConfig;
 use crate::counters::Counter;
+use crate::next_turn::NextTurn;
 use cache::Cache;
-use confirming::Confirming;
+use confirming::{Confirming, Kind};
 use doubt::{Doubts, nonsense};
 use health::Health;
 use library::{Found, Seen};
 use nodes::Nodes;
-use reactor::resp::{Invalidation, Value};
+use reactor::resp::{Command, Invalidation, Value};
 use reactor::{Deferred, DelayedCall, Failure, Reactor, deferred};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use under_way::UnderWay;
+use why::is_cut;
 
 /// How often the buckets that are lost are probed.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -123,8 +125,10 @@ pub struct Store {
     /// How many probes have no answer yet, and which bucket was probed last.
     probes: Cell<usize>,
     probed_last: Cell<u16>,
-    /// The buckets that are lost only because replicas are missing: they can be read.
-    unconfirmed: RefCell<BTreeSet<u16>>,
+    /// Lost buckets that shall be probed because their server takes offers again.
+    to_regain: RefCell<VecDeque<u16>>,
+    /// Which buckets can be read although they are lost: only writes are refused there, or replicas are missing.
+    readable: RefCell<Vec<bool>>,
     /// A server that was named alone has only a part of the keys.
     is_part: Cell<bool>,
     /// Servers to which there was no connection yet at the last look.
@@ -134,6 +138,8 @@ pub struct Store {
     next_check: RefCell<Option<DelayedCall>>,
     next_probe: RefCell<Option<DelayedCall>>,
     on_regained: RefCell<Option<Rc<dyn Fn()>>>,
+    /// Once for all buckets that one turn of the loop has regained.
+    tell_regained: NextTurn,
 }
 
 impl Store {
@@ -182,7 +188,8 @@ impl Store {
                 lacks_functions: RefCell::default(),
                 probes: Cell::new(0),
                 probed_last: Cell::new(0),
-                unconfirmed: RefCell::default(),
+                to_regain: RefCell::default(),
+                readable: RefCell::new(vec![false; buckets.into()]),
                 is_part: Cell::new(false),
                 connecting: RefCell::default(),
                 doubts: RefCell::default(),
@@ -190,6 +197,7 @@ impl Store {
                 next_check: RefCell::default(),
                 next_probe: RefCell::default(),
                 on_regained: RefCell::default(),
+                tell_regained: NextTurn::default(),
             }
         })
     }
@@ -210,7 +218,9 @@ impl Store {
         for call in [self.next_look.take(), self.next_check.take(), self.next_probe.take()].into_iter().flatten() {
             call.cancel();
         }
+        self.tell_regained.cancel();
         self.on_regained.take();
+        self.confirming.iter().for_each(|confirming| confirming.stop());
         self.nodes.stop()
     }
 
@@ -287,8 +297,9 @@ impl Store {
         self.offers.set(self.offers.get() + 1);
         let command = contract::offer(offer, bucket, self.confirming.is_some());
         let sent = match &self.confirming {
-            Some(confirming) => confirming.send(bucket, command),
-            None => self.nodes.command(command),
+            Some(confirming) => confirming.send(bucket, Kind::Offer, command),
+            // Offered twice, a version is the same.
+            None => self.send_again_if_cut(command),
         };
         let (this, client) = (self.this.clone(), Box::<[u8]>::from(client));
         sent.add_both(move |reply| {
@@ -296,6 +307,18 @@ impl Store {
             store.offers.set(store.offers.get() - 1);
             store.under_way.borrow_mut().offer_over(&client);
             store.offered(bucket, &client, reply)
+        })
+    }
+
+    /// Sends a command that may run twice. If its connection is cut, it is sent on the next one, if that comes in time.
+    fn send_again_if_cut(&self, command: Command<'static>) -> Deferred<Value> {
+        let (this, since, timeout) = (self.this.clone(), self.reactor.now(), self.config.timeout);
+        self.nodes.command_within(timeout, command.clone()).add_errback(move |failure| match this.upgrade() {
+            Some(store) if is_cut(&failure) && store.is_running() => {
+                let left = timeout.saturating_sub(store.reactor.now().saturating_duration_since(since));
+                store.nodes.command_within(left, command)
+            }
+            _ => deferred::fail(failure),
         })
     }
 
@@ -335,8 +358,8 @@ impl Store {
         let question = contract::look_up(&client, bucket);
         let number = self.under_way.borrow_mut().asked(&client);
         let asked = match &self.confirming {
-            Some(confirming) if confirming.holds_back(bucket) => confirming.send(bucket, question),
-            _ => self.nodes.command(question),
+            Some(confirming) if confirming.holds_back(bucket) => confirming.send(bucket, Kind::Question, question),
+            _ => self.send_again_if_cut(question),
         };
         asked.add_both(move |reply| {
             let store = this.upgrade().ok_or(StoreError::Lost)?;
@@ -451,7 +474,7 @@ impl Store {
     fn regained(&self) {
         let on_regained = self.on_regained.borrow().clone();
         if let Some(on_regained) = on_regained {
-            on_regained();
+            self.tell_regained.ask(&self.reactor, move || on_regained());
         }
     }
 }

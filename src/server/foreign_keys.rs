@@ -5,8 +5,8 @@
 //!                                      '---------- taken -----> forgotten here
 //! ```
 //!
-//! Such a key is no sign of a slow store, and no reason for others to wait. The client stays in the table, and so with
-//! the neighbors.
+//! Such a key does not mean that the store is slow, and nobody else waits for it. The client stays in the table, and so
+//! with the neighbors.
 //!
 //! Next: `../newcomers.rs`, how many new clients an address may bring.
 

@@ -140,10 +140,7 @@ impl Storing {
             }
             Err(Trouble::ForeignKey) => {
                 if self.foreign_keys.borrow_mut().refused(number, now) {
-                    log::warn!(
-                        "the store does not take the locations of some clients, because their keys have something \
-                         else. They stay owed to it, and are offered again now and then; the status has their number"
-                    );
+                    log::warn!("the store refuses some clients for their keys: they stay owed to it");
                 }
             }
             Err(Trouble::Slow) => {

@@ -7,7 +7,8 @@
 use crate::decimal::Time;
 use crate::locations::{Stamp, Version};
 use crate::message::{self, Command as Line, Location};
-use reactor::resp::{Command, Value, slot_of};
+use reactor::resp::{Command, SLOTS, Value, slot_of};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The library that is loaded into the store.
@@ -85,7 +86,10 @@ pub(super) fn places_of(bucket: u16) -> String {
 
 /// The slot of all keys of a bucket.
 pub(super) fn slot_of_bucket(bucket: u16) -> u16 {
-    slot_of(places_of(bucket).as_bytes())
+    /// Made once: whatever concerns a server of a cluster looks at all buckets.
+    static SLOTS_OF_BUCKETS: LazyLock<Vec<u16>> =
+        LazyLock::new(|| (0..SLOTS).map(|bucket| slot_of(places_of(bucket).as_bytes())).collect());
+    SLOTS_OF_BUCKETS[usize::from(bucket)] // There are no more buckets than slots.
 }
 
 /// The client of a key; `None` if it is another key.

@@ -9,7 +9,7 @@
 //! Next: `why.rs`, the words for a failure.
 
 use super::confirming::Unconfirmed;
-use super::why::{is_late, of_offer};
+use super::why::{concerns_writes, is_late, of_offer};
 use super::{Store, StoreError, contract};
 use reactor::Failure;
 use reactor::resp::{ServerError, Value};
@@ -115,7 +115,7 @@ impl Store {
     pub(super) fn failed(&self, bucket: u16, client: &[u8], failure: &Failure, was_offered: bool) {
         match is_doubtful(failure) {
             true => self.doubt(bucket, client, failure, was_offered),
-            false => self.judge(bucket, failure),
+            false => self.judge(bucket, failure, was_offered),
         }
     }
 
@@ -149,6 +149,8 @@ impl Store {
     fn lose_doubted(&self, bucket: u16, failure: &Failure) {
         if self.is_running() {
             self.health.lose(bucket, &self.reason(bucket, failure), self.reactor.now());
+            // It has answered, and a question needs neither the index nor the function.
+            self.set_readable(&[bucket], is_doubtful(failure) || concerns_writes(failure));
             self.probe_later();
         }
     }

@@ -27,10 +27,10 @@ impl Store {
         Some(format!("no connection to {}: {why}", away.address))
     }
 
-    /// Whether a question about a client of this bucket would fail at once. A bucket that is lost only because replicas
-    /// are missing can be read.
+    /// Whether a question about a client of this bucket would fail at once. A bucket of which only writes are lost can
+    /// be read.
     pub fn cannot_read(&self, bucket: u16) -> bool {
-        self.has_lost(bucket) && (self.health.is_barred() || !self.unconfirmed.borrow().contains(&bucket))
+        self.has_lost(bucket) && (self.health.is_barred() || !self.readable.borrow()[usize::from(bucket)])
     }
 
     pub(super) fn look_later(&self) {
@@ -51,6 +51,7 @@ impl Store {
             if self.connecting.borrow().contains(&address) {
                 let why = format!("no connection to {address}: it does not answer");
                 self.health.lose_all(&buckets, &why, self.reactor.now());
+                self.set_readable(&buckets, false);
             }
             connecting.insert(address);
         }
@@ -71,6 +72,7 @@ impl Store {
             // An error of the system has the address, too.
             let why = why.strip_prefix(&format!("cannot connect to {address}: ")).unwrap_or(&why);
             self.health.lose_all(&buckets, &format!("no connection to {address}: {why}"), self.reactor.now());
+            self.set_readable(&buckets, false);
         }
         connecting
     }

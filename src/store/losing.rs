@@ -2,28 +2,35 @@
 //!
 //! A failure loses the bucket that it came from. A late reply and a missing replica lose all buckets of that server:
 //! replies come in order, so all that was asked after it would be late, too. Once a second, one lost bucket of each
-//! server is offered something. If that succeeds, the others are tried at once. While only replicas are missing, what
-//! is lost can be read.
+//! server is offered something. If that succeeds, the others are tried, [`MAX_PROBES`] at a time. While only writes are
+//! refused, or replicas are missing, what is lost can be read.
 //!
 //! Next: `looking.rs`, servers that are gone.
 
 use super::confirming::Unconfirmed;
 use super::doubt::probed;
-use super::why::{is_late, of_offer};
+use super::why::{concerns_writes, is_late, of_offer};
 use super::{PROBE_EVERY, Store, contract, library};
 use reactor::resp::{ServerError, Value};
 use reactor::{CancelledError, Deferred, DelayedCall, Failure};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Maximum number of probes that have no answer. A server carries them out within a few milliseconds, so the offers of
+/// clients behind them are in time; and thousands of buckets are there again within seconds.
+const MAX_PROBES: usize = 64;
+
 impl Store {
-    /// What follows from a failure for the bucket.
-    pub(super) fn judge(&self, bucket: u16, failure: &Failure) {
+    /// What follows from the failure of an offer, or of a question, for the bucket.
+    pub(super) fn judge(&self, bucket: u16, failure: &Failure, was_offered: bool) {
         if failure.check::<CancelledError>().is_some() || !self.is_running.get() {
             return;
         }
-        // The whole server is lost, and why is known better than from a command that was not sent.
-        self.lose_away();
+        // The whole server is lost, and why is known better than from a command that was not sent. What is lost
+        // already has been looked at: this looks at all buckets.
+        if !self.cannot_read(bucket) {
+            self.lose_away();
+        }
         let code = failure.check::<ServerError>().map_or("", ServerError::code);
         if library::is_missing(failure) {
             self.check_within(Duration::ZERO);
@@ -35,16 +42,11 @@ impl Store {
         }
         let is_unconfirmed = failure.check::<Unconfirmed>().is_some();
         // Once for all replies that were on their way: each bucket is looked up on the cluster's map.
-        let is_of_server = (is_unconfirmed || is_late(failure)) && !self.health.is_lost(bucket);
+        let is_news = !self.health.is_lost(bucket) || is_late(failure) && !self.cannot_read(bucket);
+        let is_of_server = (is_unconfirmed || is_late(failure)) && is_news;
         let lost = if is_of_server { self.beside(bucket) } else { vec![bucket] };
-        for bucket in lost {
-            self.health.lose(bucket, &why, now);
-            if is_unconfirmed {
-                self.unconfirmed.borrow_mut().insert(bucket);
-            } else {
-                self.unconfirmed.borrow_mut().remove(&bucket);
-            }
-        }
+        lost.iter().for_each(|bucket| self.health.lose(*bucket, &why, now));
+        self.set_readable(&lost, was_offered && concerns_writes(failure));
         self.probe_later();
     }
 
@@ -57,10 +59,16 @@ impl Store {
         }
     }
 
+    /// Whether these buckets can be read while they are lost.
+    pub(super) fn set_readable(&self, buckets: &[u16], is_readable: bool) {
+        let mut readable = self.readable.borrow_mut();
+        buckets.iter().for_each(|bucket| readable[usize::from(*bucket)] = is_readable);
+    }
+
     /// The buckets of the server that has this one.
     fn beside(&self, bucket: u16) -> Vec<u16> {
-        let server = self.nodes.primary_of(bucket);
-        (0..self.config.buckets).filter(|other| self.nodes.primary_of(*other) == server).collect()
+        let server = self.nodes.place_of(bucket);
+        (0..self.config.buckets).filter(|other| self.nodes.place_of(*other) == server).collect()
     }
 
     pub(super) fn probe_later(&self) {
@@ -83,7 +91,7 @@ impl Store {
             let (before, after): (Vec<u16>, Vec<u16>) = lost.into_iter().partition(|bucket| *bucket <= last);
             let mut servers = BTreeSet::new();
             for bucket in after.into_iter().chain(before) {
-                if servers.insert(self.nodes.primary_of(bucket)) {
+                if servers.insert(self.nodes.place_of(bucket)) {
                     self.probed_last.set(bucket);
                     self.probe_one(bucket);
                 }
@@ -99,31 +107,47 @@ impl Store {
         self.when_probed(sent, move |store, reply| match reply {
             Ok(_) => {
                 store.regain(bucket);
-                // The server is there, and so are its replicas.
-                for other in store.beside(bucket).into_iter().filter(|other| store.health.is_lost(*other)) {
-                    let sent = store.nodes.command(contract::probe(other)).add_callback(probed);
-                    store.when_probed(sent, move |store, reply| {
-                        if reply.is_ok() {
-                            store.regain(other);
-                        }
-                    });
+                // The server is there, and so are its replicas: each bucket is probed without a wait.
+                store.to_regain.borrow_mut().extend(store.beside(bucket));
+            }
+            Err(failure) => {
+                if concerns_writes(&failure) {
+                    store.set_readable(&store.beside(bucket), true);
+                }
+                // While there is no connection, the reason is known better. An offer that is not confirmed was written.
+                if store.is_connected() && failure.check::<Unconfirmed>().is_none() {
+                    store.health.explain(&store.reason(bucket, &failure));
                 }
             }
-            // It was written.
-            Err(failure) if failure.check::<Unconfirmed>().is_some() => {
-                store.unconfirmed.borrow_mut().extend(store.beside(bucket));
-            }
-            // While there is no connection, the reason is known better.
-            Err(failure) if store.is_connected() => store.health.explain(&store.reason(bucket, &failure)),
-            Err(_) => {}
         });
+    }
+
+    /// Probes some of the buckets whose server takes offers again.
+    fn regain_more(&self) {
+        while self.probes.get() < MAX_PROBES && self.is_running.get() {
+            let next = self.to_regain.borrow_mut().pop_front();
+            let Some(bucket) = next else { return };
+            if !self.health.is_lost(bucket) || self.health.is_barred() {
+                continue;
+            }
+            let sent = self.nodes.command_within(self.config.timeout, contract::probe(bucket)).add_callback(probed);
+            self.when_probed(sent, move |store, reply| match reply {
+                Ok(_) => store.regain(bucket),
+                // The others of that server would be late, too. The next probe is a second away.
+                Err(failure) if is_late(&failure) => {
+                    let server = store.nodes.place_of(bucket);
+                    store.to_regain.borrow_mut().retain(|other| store.nodes.place_of(*other) != server);
+                }
+                Err(_) => {}
+            });
+        }
     }
 
     pub(super) fn send_probe(&self, bucket: u16) -> Deferred<Value> {
         let command = contract::probe(bucket);
         let sent = match &self.confirming {
             Some(confirming) => confirming.probe(command),
-            None => self.nodes.command(command),
+            None => self.nodes.command_within(self.config.timeout, command),
         };
         sent.add_callback(probed)
     }
@@ -135,12 +159,12 @@ impl Store {
             let Some(store) = this.upgrade() else { return };
             store.probes.set(store.probes.get() - 1);
             then(&store, reply);
+            store.regain_more();
         })
         .detach();
     }
 
     fn regain(&self, bucket: u16) {
-        self.unconfirmed.borrow_mut().remove(&bucket);
         if self.health.regain(bucket, self.reactor.now()) {
             self.regained();
         }

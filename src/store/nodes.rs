@@ -5,12 +5,12 @@
 use super::contract;
 use crate::config::{ConfigError, HostPort, StoreConfig, TlsConfig, read_file};
 use reactor::resp::{
-    Client, ClientSettings, Cluster, ClusterSettings, Command, Invalidation, Password, ProtocolVersion, Tracking,
-    Value, WhenDown,
+    Client, ClientSettings, Cluster, ClusterSettings, Command, Invalidation, NotConnected, Password, ProtocolVersion,
+    ServerError, Tracking, Value, WhenDown,
 };
 use reactor::service::Backoff;
 use reactor::tls::{TlsClient, TrustRoots};
-use reactor::{Deferred, Failure, Reactor};
+use reactor::{Deferred, Failure, Reactor, deferred};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ impl Nodes {
         settings.ping_interval = PING_AFTER;
         settings.when_down = WhenDown::Refuse;
         settings.service.warns = false; // The store says it in its own words: `looking.rs`.
+        // A connection that was cut is not worth a refusal.
+        settings.service.returns_at_once = true;
         settings.service.backoff = Backoff::default().first(Duration::from_millis(100)).longest(LONGEST_BACKOFF);
         // What this server writes, it does not remember.
         let tracking = Tracking::of_keys_read().without_own_changes();
@@ -146,12 +148,43 @@ impl Nodes {
         }
     }
 
+    pub(super) fn command_within(&self, time: Duration, command: Command<'_>) -> Deferred<Value> {
+        match self {
+            Nodes::Alone(client) => client.command_within(time, command),
+            Nodes::Cluster(cluster) => cluster.command_within(time, command),
+        }
+    }
+
     /// Commands with keys of one bucket, in one piece, and within this time.
     pub(super) fn batch(&self, within: Duration, commands: Vec<Command<'_>>) -> Deferred<Vec<Value>> {
         match self {
             Nodes::Alone(client) => client.batch_within(within, commands),
             Nodes::Cluster(cluster) => cluster.batch_within(within, commands),
         }
+    }
+
+    /// Commands of one server, whose keys may be in several buckets, in one piece and within this time. `bucket` is one
+    /// of them. What has to go elsewhere is not sent on: the replies say so.
+    pub(super) fn batch_at(&self, bucket: u16, within: Duration, commands: Vec<Command<'_>>) -> Deferred<Vec<Value>> {
+        let client = match self {
+            Nodes::Alone(client) => Some(client.clone()),
+            Nodes::Cluster(cluster) => cluster.client_of_slot(contract::slot_of_bucket(bucket)),
+        };
+        match client {
+            Some(client) => client.batch_within(within, commands),
+            // It waits for a map.
+            None => deferred::fail(NotConnected),
+        }
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Nodes::Cluster(_))
+    }
+
+    /// Whether a server of a cluster has not carried a command out, and another one may do so now or soon.
+    pub(super) fn is_elsewhere(&self, error: &ServerError) -> bool {
+        const ELSEWHERE: [&str; 7] = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY"];
+        self.is_cluster() && ELSEWHERE.contains(&error.code())
     }
 
     /// Fires when there is a connection, or a map of the cluster.
@@ -186,6 +219,15 @@ impl Nodes {
         match self {
             Nodes::Alone(_) => None,
             Nodes::Cluster(cluster) => cluster.primary_of_slot(contract::slot_of_bucket(bucket)),
+        }
+    }
+
+    /// A number of the server that has the keys of this bucket; `None` if that is not known, or if there is only one.
+    /// It holds until the map of the cluster changes.
+    pub(super) fn place_of(&self, bucket: u16) -> Option<u16> {
+        match self {
+            Nodes::Alone(_) => None,
+            Nodes::Cluster(cluster) => cluster.place_of_slot(contract::slot_of_bucket(bucket)),
         }
     }
 
@@ -233,17 +275,21 @@ impl Nodes {
             let address = "any server of the cluster".to_owned();
             return vec![Away { address, failure: cluster.last_failure(), buckets: all() }];
         }
-        let mut away = BTreeMap::<String, Away>::new();
+        // For each server, what is known of it. There may be thousands of buckets.
+        let mut servers = BTreeMap::<u16, Option<Away>>::new();
         for bucket in 0..buckets {
-            let slot = contract::slot_of_bucket(bucket);
-            let Some(client) = cluster.client_of_slot(slot) else { continue }; // A command will hear that.
-            if !client.is_connected() {
+            let Some(place) = self.place_of(bucket) else { continue }; // A command will hear that.
+            let new = || {
+                let client = cluster.client_of_slot(contract::slot_of_bucket(bucket))?;
                 let address = client.destination().to_string();
-                let new = || Away { address: address.clone(), failure: client.last_failure(), buckets: Vec::new() };
-                away.entry(address.clone()).or_insert_with(new).buckets.push(bucket);
+                let away = Away { address, failure: client.last_failure(), buckets: Vec::new() };
+                (!client.is_connected()).then_some(away)
+            };
+            if let Some(away) = servers.entry(place).or_insert_with(new) {
+                away.buckets.push(bucket);
             }
         }
-        away.into_values().collect()
+        servers.into_values().flatten().collect()
     }
 
     /// Number of commands without a reply.

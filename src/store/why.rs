@@ -5,7 +5,7 @@
 use super::confirming::Unconfirmed;
 use super::contract;
 use crate::config::StoreConfig;
-use reactor::resp::{ClusterError, CommandError, ServerError, ServerFault};
+use reactor::resp::{ClusterError, CommandError, CommandStage, NotConnected, ServerError, ServerFault};
 use reactor::{Failure, TimeoutError};
 
 /// Why, without the command: what the server says, or how it is silent.
@@ -48,6 +48,35 @@ pub(super) fn is_late(failure: &Failure) -> bool {
         Some(ClusterError::Unavailable { last }) => !last.starts_with("TRYAGAIN "),
         _ => reason.check::<TimeoutError>().is_some(),
     }
+}
+
+/// Whether a command was not sent.
+pub(super) fn is_not_sent(failure: &Failure) -> bool {
+    let stage = failure.check::<CommandError>().map(CommandError::stage);
+    stage == Some(CommandStage::NotSent) || failure.check::<NotConnected>().is_some()
+}
+
+/// Whether a command got no reply because its connection was cut, and not by us. It may have been carried out.
+pub(super) fn is_cut(failure: &Failure) -> bool {
+    failure.check::<CommandError>().is_some_and(|error| {
+        let reason = error.reason();
+        let is_silent = reason.check::<TimeoutError>().is_some() || reason.check::<ServerFault>().is_some();
+        error.stage() == CommandStage::Unanswered && !is_silent
+    })
+}
+
+/// Whether a server that has said this to an offer still answers questions: it refuses writes, or its replicas have not
+/// confirmed one.
+pub(super) fn concerns_writes(failure: &Failure) -> bool {
+    const WRITES: [&str; 5] = ["OOM", "NOREPLICAS", "MISCONF", "NOPERM", "READONLY"];
+    let is_refused = failure.check::<ServerError>().is_some_and(|error| {
+        // A command of the function that the user may not use.
+        let may_not = |words: &str| error.message().starts_with(words);
+        WRITES.contains(&error.code())
+            || may_not("ACL failure in script")
+            || may_not("The user executing the script can't run this command")
+    });
+    is_refused || failure.check::<Unconfirmed>().is_some()
 }
 
 #[cfg(test)]

@@ -27,8 +27,11 @@ mod redis;
 mod reshaping;
 mod restart;
 mod rights;
+mod script;
 mod secure;
 mod servers;
+mod shared_wait;
+mod short_breaks;
 mod shuffled;
 #[path = "../../reactor/tests/util/skip.rs"]
 mod skip;

@@ -162,6 +162,43 @@ fn a_full_store_takes_nothing_new_and_gets_it_when_there_is_room() {
 }
 
 #[test]
+fn a_store_that_refuses_only_writes_is_read() {
+    let harness = Harness::new();
+    let Some((redis, writer)) = started(&harness, |_| ()) else { return };
+    let clients: Vec<String> = (0..30).map(|number| format!("c{number}")).collect();
+    let mut connection = harness.connect(writer.address);
+    for client in &clients {
+        assert!(connection.ask(&iamat(client)).starts_with("AT "));
+    }
+    for (prefix, (code, begin, end)) in ["a", "b", "c", "d"].into_iter().zip([
+        ("OOM", &["CONFIG", "SET", "maxmemory", "1"][..], &["CONFIG", "SET", "maxmemory", "0"][..]),
+        (
+            "NOREPLICAS",
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+        ),
+        ("cript", &["ACL", "SETUSER", "default", "-geoadd"], &["ACL", "SETUSER", "default", "+geoadd"]),
+        ("READONLY", &["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+    ]) {
+        let reader = Herder::start(&harness, "Bolden", &[&redis], |_| ());
+        reader.wait_for_store(&harness, &redis);
+        redis.ask(begin);
+        let mut connection = harness.connect(reader.address);
+        for number in 0..100 {
+            assert!(connection.ask(&iamat(&format!("{prefix}{number}"))).starts_with("AT "), "by flood");
+        }
+        assert!(reader.store().lost == 16 && reader.store().trouble.unwrap().1.contains(code), "{code}");
+        for client in &clients {
+            assert!(reader.whats_at(&harness, client).starts_with("AT "), "{code}: {client}");
+        }
+        assert_eq!(reader.whats_at(&harness, "nobody"), "? WHATSAT nobody 1 1");
+        redis.ask(end);
+        wait_until_caught_up(&harness, &reader);
+        assert!(has(&redis, &clients[7]) && has(&redis, &format!("{prefix}7")));
+    }
+}
+
+#[test]
 fn a_location_that_no_replica_confirms_goes_by_flood_too() {
     let harness = Harness::new();
     let Some((redis, here)) = started(&harness, |store| store.wait_replicas = 1) else { return };
