@@ -10,6 +10,7 @@ mod util;
 
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
+use reactor::error::RunError;
 use reactor::event_loop::TriggerId;
 use reactor::{Phase, Producer, Reactor, SystemEvent, Transport};
 use run::run_to_the_end;
@@ -307,4 +308,26 @@ impl<T> Producer for Holding<T> {
         let _ = &self.0;
     }
     fn resume_producing(&self) {}
+}
+
+#[test]
+fn a_closed_reactor_drops_what_it_holds_and_does_not_run_again() {
+    let reactor = Reactor::new().unwrap();
+    let (held, dropped) = (reactor.clone(), Rc::new(()));
+    let witness = Rc::downgrade(&dropped);
+    reactor.call_later(Duration::from_secs(3600), move || {
+        let _dropped = dropped;
+        held.stop();
+    });
+    let inside = reactor.clone();
+    reactor.call_later(Duration::ZERO, move || {
+        assert!(matches!(inside.close(), Err(RunError::AlreadyRunning)));
+        inside.stop();
+    });
+    reactor.run().unwrap();
+    assert!(witness.upgrade().is_some());
+    reactor.close().unwrap();
+    assert!(witness.upgrade().is_none());
+    assert!(matches!(reactor.run(), Err(RunError::Closed)));
+    assert!(matches!(reactor.iterate(Duration::ZERO), Err(RunError::Closed)));
 }

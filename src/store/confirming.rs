@@ -68,10 +68,13 @@ pub(super) struct Confirming {
     /// What one turn of the loop says leaves together.
     begin: NextTurn,
     /// Replies that have come, and have not been handed on.
-    replies: RefCell<VecDeque<(Firer<Value>, Result<Value, Failure>)>>,
+    replies: RefCell<VecDeque<Replied>>,
     hand_on: NextTurn,
     is_stopped: Cell<bool>,
 }
+
+/// Who waits for a reply, and the reply.
+type Replied = (Firer<Value>, Result<Value, Failure>);
 
 #[derive(Default)]
 struct Line {

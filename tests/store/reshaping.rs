@@ -28,9 +28,8 @@ fn clients() -> Vec<String> {
 /// Starts a server beside the cluster, and waits until each primary has our functions.
 fn started(harness: &Harness, nodes: &[Redis]) -> Herder {
     let here = Herder::start(harness, "Alford", &nodes.iter().collect::<Vec<_>>(), |_| ());
-    Pace::new(harness).until("each primary has our functions", || {
-        nodes[..3].iter().all(|node| has_functions(node)) && here.store().is_connected
-    });
+    Pace::new(harness)
+        .until("each primary has our functions", || nodes[..3].iter().all(has_functions) && here.store().is_connected);
     here
 }
 

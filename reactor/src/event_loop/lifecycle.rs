@@ -158,7 +158,7 @@ impl Reactor {
     ///
     /// A program needs this only if its callbacks hold the reactor themselves, such as a delayed call that asks for the
     /// next one: the reactor keeps that call, and the call keeps the reactor, so neither is ever dropped. At the end of
-    /// a process that is no harm, but a trace then lacks its end, and says nothing of what was still open.
+    /// a process, the system frees both; but a trace then lacks its end, and says nothing of what was still open.
     ///
     /// What is asked of the reactor later is dropped, and it cannot run again.
     ///

@@ -43,7 +43,7 @@ fn work_that_waited_for_a_lock_is_told_as_its_callback() {
 fn a_pair_of_callbacks_is_told_apart_from_a_function_for_both() {
     let events = told(|| {
         let (number, firer) = Deferred::<u32>::new();
-        let chain = number.add_callbacks(|n| Ok(n), |_failure| Ok(0)).add_both(|_result| Ok(()));
+        let chain = number.add_callbacks(Ok, |_failure| Ok(0)).add_both(|_result| Ok(()));
         firer.callback(1).unwrap();
         drop(chain);
     });
