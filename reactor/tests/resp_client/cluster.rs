@@ -242,7 +242,7 @@ fn a_server_that_has_left_leaves_the_map_although_nobody_needs_it() {
     world.run_for(SECOND);
     nodes.servers[2].host.kill();
     let asked = || -> usize {
-        nodes.servers[..2].iter().map(|server| server.take_log()).flatten().filter(|it| it == "CLUSTER SLOTS").count()
+        nodes.servers[..2].iter().flat_map(|server| server.take_log()).filter(|it| it == "CLUSTER SLOTS").count()
     };
     asked();
     world.run_for(60 * SECOND);
