@@ -1,17 +1,57 @@
-//! What held the loop, and what had to wait for it.
+//! What held the loop: a callback that took long, or a crowd of short ones.
 //!
-//! Next: `system.rs`, sockets and descriptors.
+//! Next: `crowd.rs`, many callbacks in one turn.
 
-use super::{About, Finding, MAX_VICTIMS, SLOW};
-use crate::Event;
-use crate::model::{Callback, Model, Socket, StepState};
+use super::crowd::Crowd;
+use super::victims::victims;
+use super::{About, Finding, SLOW};
+use crate::model::{Callback, Model, Step, StepState, Turn};
 use crate::views::words;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+/// Something that held the loop, for a list of such things.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// For how long.
+    pub(crate) took: u64,
+    /// The event with which it begins.
+    pub(crate) at: usize,
+    /// The time, and what it was.
+    pub(crate) sentence: String,
+    /// What had to wait.
+    pub(crate) victims: Vec<String>,
+}
+
+/// Everything that held the loop in these turns, in order.
+pub(crate) fn holds<'a>(model: &Model, turns: impl IntoIterator<Item = &'a Turn>) -> Vec<Hold> {
+    let mut holds = Vec::new();
+    for turn in turns {
+        let callbacks = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
+        for callback in callbacks.filter(|callback| is_slow(callback)) {
+            let inside = inside(model, callback);
+            let sentence = format!("{} held by {}{inside}", words::time(callback.took), who(callback));
+            let victims = victims(model, callback).lines();
+            holds.push(Hold { took: callback.took, at: callback.at, sentence, victims });
+        }
+        if let Some(crowd) = Crowd::of(model, turn) {
+            let sentence = format!("{} held by {}", words::time(crowd.took), crowd.words());
+            let victims = [crowd.details(), crowd.victims(model).lines()].concat();
+            holds.push(Hold { took: crowd.took, at: crowd.at(), sentence, victims });
+        }
+    }
+    holds.sort_by_key(|hold| hold.at);
+    holds
+}
+
+/// Whether a callback alone held the loop.
+pub(crate) fn is_slow(callback: &Callback) -> bool {
+    callback.outer.is_none() && callback.took > SLOW
+}
 
 /// Callbacks that held the loop, and what had to wait for them. If one of them did so again and again, its worst time
 /// stands for all.
 pub(super) fn held(model: &Model) -> Vec<Finding> {
-    let slow = model.turns.callbacks.iter().filter(|callback| callback.outer.is_none() && callback.took > SLOW);
+    let slow = model.turns.callbacks.iter().filter(|callback| is_slow(callback));
     let mut alike: BTreeMap<_, Vec<&Callback>> = BTreeMap::new();
     for callback in slow {
         let Callback { host, what, object, method, place, .. } = callback;
@@ -21,19 +61,53 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
     for mut alike in alike.into_values() {
         alike.sort_by_key(|callback| std::cmp::Reverse(callback.took));
         let (worst, others) = (alike[0], &alike[1..]);
-        let mut details = victims(model, worst);
-        let waited = if details.is_empty() { "Nothing else waited meanwhile." } else { "Meanwhile these waited:" };
-        let (took, inside) = (words::time(worst.took), slow_steps(model, worst));
-        let sentence = format!("{} held the loop for {took}{inside}. {waited}", who(worst));
-        if !others.is_empty() {
-            let all = alike.iter().fold(0_u64, |all, callback| all.saturating_add(callback.took));
-            let (more, all) = (words::count(others.len(), "more time"), words::time(all));
-            details.push(format!("This was the longest. It did so {more}; all took {all}."));
-        }
-        let place = place_of(worst).to_owned();
+        let mut details = victims(model, worst).lines();
+        let (took, inside) = (words::time(worst.took), inside(model, worst));
+        let sentence = format!("{} held the loop for {took}{inside}. {}", who(worst), waited(&details));
+        let all = alike.iter().fold(0_u64, |all, callback| all.saturating_add(callback.took));
+        details.extend(again(others.len(), all));
+        // The line to look at is that of the callback in which most of the time went by.
+        let place = slow_steps(model, worst).last().map_or(place_of(worst), |(step, _)| &step.place).to_owned();
         findings.push(Finding { about: About::Held, sentence, details, place, took: worst.took, at: worst.at });
     }
     findings
+}
+
+/// Crowds of callbacks that held the loop. If one of the same kind did so again and again, the worst stands for all.
+pub(super) fn crowds(model: &Model) -> Vec<Finding> {
+    let crowds = model.turns.turns.iter().filter_map(|turn| Crowd::of(model, turn));
+    let mut alike: BTreeMap<_, Vec<Crowd<'_>>> = BTreeMap::new();
+    for crowd in crowds {
+        alike.entry(crowd.key()).or_default().push(crowd);
+    }
+    let mut findings = Vec::new();
+    for mut alike in alike.into_values() {
+        alike.sort_by_key(|crowd| std::cmp::Reverse(crowd.took));
+        let (worst, others) = (&alike[0], &alike[1..]);
+        let victims = worst.victims(model).lines();
+        let (took, all) = (worst.took, alike.iter().fold(0_u64, |all, crowd| all.saturating_add(crowd.took)));
+        let sentence = format!(
+            "{} held the loop for {} together, in one turn. {}",
+            worst.words(),
+            words::time(took),
+            waited(&victims)
+        );
+        let mut details = [worst.details(), victims].concat();
+        details.extend(again(others.len(), all));
+        let place = place_of(worst.most().first).to_owned();
+        findings.push(Finding { about: About::Held, sentence, details, place, took, at: worst.at() });
+    }
+    findings
+}
+
+fn waited(victims: &[String]) -> &'static str {
+    if victims.is_empty() { "Nothing else waited meanwhile." } else { "Meanwhile these waited:" }
+}
+
+/// How often the same happened, and how long it took in all.
+fn again(more: usize, all: u64) -> Option<String> {
+    let times = words::count(more, "more time");
+    (more > 0).then(|| format!("This was the longest. It did so {times}; all took {}.", words::time(all)))
 }
 
 /// A callback in which the trace ends. The file tells of it because somebody killed the process after a while.
@@ -42,7 +116,7 @@ pub(super) fn endless(model: &Model) -> Vec<Finding> {
     let open = model.turns.open().filter(|callback| is_told && callback.host.is_empty());
     let finding = |callback: &Callback| {
         let mut details = vec!["It held the loop when the process was killed.".to_owned()];
-        details.extend(victims(model, callback));
+        details.extend(victims(model, callback).lines());
         let sentence = format!("{} had not ended when the trace ends.", who(callback));
         Finding {
             about: About::Endless,
@@ -57,7 +131,7 @@ pub(super) fn endless(model: &Model) -> Vec<Finding> {
 }
 
 /// Where a callback stands: the line of a method if the source was given, else where the program asked for it.
-fn place_of(callback: &Callback) -> &str {
+pub(super) fn place_of(callback: &Callback) -> &str {
     if callback.method_place.is_empty() { &callback.place } else { &callback.method_place }
 }
 
@@ -75,9 +149,21 @@ pub(crate) fn who(callback: &Callback) -> String {
 
 /// The callbacks of Deferreds that took most of the time in a callback of the loop, to stand behind its time; empty if
 /// there is none.
-pub(crate) fn slow_steps(model: &Model, callback: &Callback) -> String {
+fn inside(model: &Model, callback: &Callback) -> String {
+    let words =
+        |(step, took): (&Step, u64)| format!(", {} of it in the callback added at {}", words::time(took), line(step));
+    slow_steps(model, callback).into_iter().map(words).collect()
+}
+
+fn line(step: &Step) -> &str {
+    words::line_of(&step.place)
+}
+
+/// The callbacks of Deferreds that took most of the time in a callback of the loop, and for how long: the outermost
+/// first.
+fn slow_steps<'a>(model: &'a Model, callback: &Callback) -> Vec<(&'a Step, u64)> {
     let (begin, end) = (callback.begin, callback.end());
-    let mut slow = String::new();
+    let mut slow = Vec::new();
     for step in model.chains.steps.values() {
         if let StepState::Ran(run) = &step.state
             && model.chains.chains.get(&step.chain).is_some_and(|chain| chain.host == callback.host)
@@ -86,117 +172,9 @@ pub(crate) fn slow_steps(model: &Model, callback: &Callback) -> String {
             && run.end <= end
             && run.end.saturating_sub(run.begin) > callback.took / 2
         {
-            let took = words::time(run.end.saturating_sub(run.begin));
-            slow.push_str(&format!(", {took} of it in the callback added at {}", words::line_of(&step.place)));
+            slow.push((run.at, step, run.end.saturating_sub(run.begin)));
         }
     }
-    slow
-}
-
-/// What waited while a callback held the loop: timers that were due before it or became so, and sockets that were ready.
-pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
-    let (begin, end) = (callback.begin, callback.end());
-    let mut lines = Vec::new();
-    let mut late: Vec<(u64, &str)> = Vec::new();
-    for timer in model.timers.due_between(begin, end).filter(|timer| timer.host == callback.host) {
-        let was_made = timer.made.map_or(u64::MAX, |(at, _)| at);
-        let is_gone = timer.cancelled.is_some_and(|at| at <= end);
-        if was_made >= end && !is_gone && timer.set <= end {
-            let until = timer.made.map_or(end, |(at, _)| at);
-            late.push((until - timer.due, &timer.place));
-        }
-    }
-    // A call that was due before the callback is made in the same turn, or in the next one.
-    for call in model.turns.soon_after(callback) {
-        if let Some(by) = call.late.filter(|by| call.begin.saturating_sub(*by) < begin) {
-            late.push((by, &call.place));
-        }
-    }
-    late.sort_unstable_by(|one, other| other.cmp(one));
-    for (by, place) in late.iter().take(MAX_VICTIMS) {
-        lines.push(format!("a timer, {} late: requested at {}", words::time(*by), words::line_of(place)));
-    }
-    if late.len() > MAX_VICTIMS {
-        lines.push(format!("{} more timers", late.len() - MAX_VICTIMS));
-    }
-    let sockets = waiting_sockets(model, callback);
-    for (since, socket) in sockets.iter().take(MAX_VICTIMS) {
-        lines.push(match since {
-            Ready::Since(since) => {
-                format!("{}: it had been ready for {}", socket.name(), words::time(end.saturating_sub(*since)))
-            }
-            Ready::ByNextWait => format!(
-                "{}: the next wait found it ready; it may have been so for {}",
-                socket.name(),
-                words::time(callback.took)
-            ),
-            Ready::ByNextAccept => format!(
-                "{}: another connection was accepted next; it may have waited for {}",
-                socket.name(),
-                words::time(callback.took)
-            ),
-        });
-    }
-    if sockets.len() > MAX_VICTIMS {
-        lines.push(format!("{} more sockets", sockets.len() - MAX_VICTIMS));
-    }
-    lines
-}
-
-/// How it is known that a socket was ready.
-enum Ready {
-    /// The wait before the callback found it. Other callbacks of the turn may have kept it waiting, too.
-    Since(u64),
-    /// The next wait finds it at once: since when it was ready is not known.
-    ByNextWait,
-    /// The port was being served, and has one more connection after the callback.
-    ByNextAccept,
-}
-
-/// The sockets that a callback kept waiting.
-fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a Socket)> {
-    let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
-    let is_own = |event: &Event| event.host == callback.host;
-    let mut found: Vec<(Ready, &Socket)> = Vec::new();
-    let mut known = BTreeSet::from_iter(callback.socket);
-    let mut add = |number: u64, since: Ready, found: &mut Vec<(Ready, &'a Socket)>| {
-        if known.insert(number)
-            && let Some(socket) = model.sockets.with_number(&callback.host, number).find(|it| it.run == turn.run)
-        {
-            found.push((since, socket));
-        }
-    };
-    // Found by the wait of its own turn, and served after it.
-    let before = model.events[turn.at..callback.at].iter().filter(|event| is_own(event));
-    let (mut ready, mut served) = (Vec::new(), BTreeSet::new());
-    for event in before {
-        match event.kind.as_str() {
-            "ready" => ready.extend(event.number("socket")),
-            // An accept serves its port; the connection is new.
-            "call" => served.extend(event.number("listener").or(event.number("socket"))),
-            _ => {}
-        }
-    }
-    for number in ready.into_iter().filter(|number| !served.contains(number)) {
-        add(number, Ready::Since(turn.woke), &mut found);
-    }
-    let Some(end_at) = callback.end_at else { return found };
-    let after = model.events[end_at..].iter().filter(|event| is_own(event));
-    for event in after.take_while(|event| event.kind != "turn_end") {
-        let port = event.number("listener").filter(|port| served.contains(port));
-        if let Some(port) = port.filter(|_| event.number("socket").is_some()) {
-            add(port, Ready::ByNextAccept, &mut found);
-        }
-    }
-    // Found by the next wait, which did not have to wait.
-    let next = model.events[end_at..].iter().filter(|event| is_own(event));
-    let is_over = |event: &&Event| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
-    let mut next = next.skip_while(|event| event.kind != "turn" && event.kind != "end");
-    let poll = next.by_ref().take_while(|event| !is_over(event)).find(|event| event.text("call") == "poll");
-    if poll.is_some_and(|poll| poll.number("took_ns").unwrap_or(0) < callback.took / 4) {
-        for event in next.take_while(|event| event.kind == "ready") {
-            add(event.number("socket").unwrap_or(0), Ready::ByNextWait, &mut found);
-        }
-    }
-    found
+    slow.sort_by_key(|(at, ..)| *at);
+    slow.into_iter().map(|(_, step, took)| (step, took)).collect()
 }

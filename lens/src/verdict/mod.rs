@@ -8,10 +8,16 @@
 //!
 //! Next: `held.rs`, what held the loop.
 
+mod crowd;
 mod held;
 mod system;
+mod victims;
 
-pub(crate) use held::{slow_steps, victims, who};
+pub(crate) use crowd::Crowd;
+pub(crate) use held::{holds, is_slow};
+pub(crate) use victims::victims;
+
+use held::who;
 
 use crate::model::{Callback, Chain, Happened, Model, Passed, Side, Step, StepState};
 use crate::views::{Ink, Text, words};
@@ -37,7 +43,7 @@ const STORM: u64 = 100;
 pub enum About {
     /// A callback that never ended.
     Endless,
-    /// A callback held the loop.
+    /// A callback held the loop, or many did so together.
     Held,
     /// A callback panicked.
     Panic,
@@ -107,6 +113,7 @@ impl Verdict {
         let mut findings = Vec::new();
         findings.extend(held::endless(model));
         findings.extend(held::held(model));
+        findings.extend(held::crowds(model));
         findings.extend(panics(model));
         findings.extend(unhandled(model));
         findings.extend(deferreds(model));

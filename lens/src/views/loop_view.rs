@@ -3,15 +3,15 @@
 //!
 //! A column stands for one turn, or for several if there are many: from an hour to one turn, it is the same view.
 //!
-//! Next: `turn_steps.rs`, one turn step by step.
+//! Next: `column.rs`, what a column is made of.
 
 use super::calls::Calls;
+use super::column::Column;
 use super::svg::{Svg, width_of};
 use super::turn_steps::{MAX_STEP, steps};
 use super::{Ink, Text, words};
-use crate::model::{Callback, Model, Turn};
-use crate::verdict::{self, SLOW};
-use std::collections::BTreeMap;
+use crate::model::{Model, Turn};
+use crate::verdict::{SLOW, holds};
 
 /// Maximum number of columns.
 pub const MAX_COLUMNS: usize = 60;
@@ -25,7 +25,8 @@ const PICTURE: usize = 120;
 /// What the marks of a text are.
 const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on.\n\
     e, c, t, f, x: something happened in this phase.\n\
-    longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
+    together: the callbacks of one turn.\n\
+    together, longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
 
 /// The phases of a turn, in their order, with a letter for each.
 pub(super) const PHASES: [(&str, char); 6] =
@@ -125,7 +126,7 @@ pub struct LoopView {
     pub name: String,
     /// From left to right.
     pub columns: Vec<Column>,
-    /// The callbacks that held the loop, and what waited.
+    /// What held the loop, and what waited.
     pub held: Vec<(String, Vec<String>)>,
     /// The calls to the system, by name.
     pub calls: Calls,
@@ -133,51 +134,12 @@ pub struct LoopView {
     pub steps: Vec<(u64, usize, String)>,
 }
 
-/// A column: one turn, or several.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Column {
-    /// The first turn.
-    pub first: u64,
-    /// The last one.
-    pub last: u64,
-    /// When the first began.
-    pub begin: u64,
-    /// When the last ended.
-    pub end: u64,
-    /// How long they waited in all.
-    pub waited: u64,
-    /// How long their callbacks took in all.
-    pub busy: u64,
-    /// The phases in which something happened.
-    pub phases: Vec<&'static str>,
-    /// Number of calls to the system.
-    pub calls: usize,
-    /// Number of calls of each name.
-    pub of_call: BTreeMap<String, usize>,
-    /// Number of callbacks.
-    pub callbacks: usize,
-    /// How long the longest callback took.
-    pub longest: u64,
-    /// What the longest callback was.
-    pub longest_words: String,
-    /// Number of delayed calls.
-    pub timers: usize,
-    /// How late the latest of them was.
-    pub latest: u64,
-    /// Number of timers and sockets that a callback kept waiting.
-    pub victims: usize,
-    /// The event that begins it.
-    pub at: usize,
-}
-
 impl LoopView {
     /// `is_all` says that no turn of this host is left out.
     fn new(model: &Model, Program { name, turns }: &Program<'_>, is_all: bool) -> LoopView {
         let each = turns.len().div_ceil(MAX_COLUMNS).max(1);
         let columns: Vec<Column> = turns.chunks(each).map(|turns| Column::of(model, turns)).collect();
-        let shown = turns.iter().flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
-        let slow = shown.filter(|callback| is_slow(callback));
-        let held = slow.map(|callback| (headline(model, callback), verdict::victims(model, callback))).collect();
+        let held = holds(model, turns.iter().copied()).into_iter().map(|hold| (hold.sentence, hold.victims)).collect();
         let steps = if let [turn] = turns[..] { steps(model, turn) } else { Vec::new() };
         let calls = Calls::of(model, turns, is_all);
         LoopView { name: name.clone(), columns, held, calls, steps }
@@ -232,6 +194,7 @@ impl LoopView {
         }
         lane("system calls", &|column| digit(column.calls));
         lane("callbacks", &|column| digit(column.callbacks));
+        lane("together", &|column| duration_mark(column.held));
         lane("longest", &|column| duration_mark(column.longest));
         lane("delayed calls", &|column| digit(column.timers));
         lane("late", &|column| duration_mark(column.latest));
@@ -283,7 +246,7 @@ impl LoopView {
         }
         let most = |of: &dyn Fn(&Column) -> u64| self.columns.iter().map(of).max().unwrap_or(0).max(1);
         let (most_wait, most_calls) = (most(&|column| column.waited), most(&|column| column.calls as u64));
-        let most_long = most(&|column| column.longest).max(1_000_000);
+        let most_long = most(&|column| column.held).max(1_000_000);
         for (index, column) in self.columns.iter().enumerate() {
             let x = LEFT + index as i64 * wide;
             svg.begin(Some(column.at));
@@ -293,10 +256,10 @@ impl LoopView {
                 let tall = if part == 0 { 0 } else { (part as f64 / whole as f64 * height as f64).max(3.0) as i64 };
                 svg.rect(class, (x + 2, top + height - tall), (wide - 4, tall));
             };
-            let is_held = column.longest > SLOW;
+            let is_held = column.held > SLOW;
             bar("bar", 0, column.waited, most_wait);
             bar("cool", 2, column.calls as u64, most_calls);
-            bar(if is_held { "hot" } else { "cool" }, 3, column.longest, most_long);
+            bar(if is_held { "hot" } else { "cool" }, 3, column.held, most_long);
             for (row, (phase, _)) in PHASES.iter().enumerate() {
                 if column.phases.contains(phase) || *phase == "wait" {
                     svg.rect(
@@ -307,13 +270,10 @@ impl LoopView {
                 }
             }
             if is_held {
-                let ms = (column.longest / 1_000_000).to_string();
+                let ms = (column.held / 1_000_000).to_string();
                 svg.text("hott small mid", (x + wide / 2, tops[3].0 - 2), &ms);
             }
-            for timer in 0..column.timers.min(4) as i64 {
-                let class = if column.latest > SLOW { "hot" } else { "cool" };
-                svg.dot(class, (x + wide / 2, tops[4].0 + 36 - timer * 10), 4);
-            }
+            column.draw_timers(&mut svg, (x + wide / 2, tops[4].0 + 36));
             if column.victims > 0 {
                 svg.text("hott mid", (x + wide / 2, tops[5].0 + 20), &format!("{}!", column.victims));
             }
@@ -345,10 +305,12 @@ impl LoopView {
         let each = self.columns.first().map_or(1, Column::turns);
         let turns = words::count(usize::try_from(each).unwrap_or(usize::MAX), "turn");
         for line in [
-            format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the longest callback;"),
-            "the figure at the left: a full bar. Red: it held the loop; above it, its milliseconds. 2!: two delayed calls or"
+            format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the callbacks of one turn"),
+            "together; the figure at the left: a full bar. Red: it held the loop; above it, its milliseconds. 2!: two"
                 .to_owned(),
-            "sockets had to wait for that. A dot: a delayed call; a red one was made more than 10 ms late.".to_owned(),
+            "delayed calls or sockets had to wait for that. A dot: a delayed call, red if it was made more than 10 ms late;"
+                .to_owned(),
+            "of more than four, their numbers.".to_owned(),
         ] {
             svg.text("soft small", (12, y), &line);
             y += 17;
@@ -377,88 +339,6 @@ impl LoopView {
         }
         svg
     }
-}
-
-impl Column {
-    pub(super) fn of(model: &Model, turns: &[&Turn]) -> Column {
-        let (first, last) = (turns[0], turns[turns.len() - 1]);
-        let mut column = Column {
-            first: first.number,
-            last: last.number,
-            begin: first.begin,
-            end: last.end,
-            at: first.at,
-            ..Column::default()
-        };
-        for turn in turns {
-            column.waited = column.waited.saturating_add(turn.waited);
-            column.calls += turn.calls.len();
-            for call in &turn.calls {
-                *column.of_call.entry(model.turns.calls[*call].name.clone()).or_default() += 1;
-            }
-            for (phase, _) in PHASES {
-                if turn.phases.iter().any(|(name, _)| name == phase) && !column.phases.contains(&phase) {
-                    column.phases.push(phase);
-                }
-            }
-            for callback in turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]) {
-                column.callbacks += 1;
-                column.timers += usize::from(callback.timer.is_some());
-                column.latest = column.latest.max(callback.late.unwrap_or(0));
-                if callback.outer.is_none() {
-                    column.busy = column.busy.saturating_add(callback.took);
-                }
-                if callback.took > column.longest {
-                    column.longest = callback.took;
-                    column.longest_words.clone_from(&callback.words);
-                }
-                if is_slow(callback) {
-                    column.victims += verdict::victims(model, callback).len();
-                }
-            }
-        }
-        column
-    }
-
-    /// The calls to the system: how many, and of each name.
-    pub(super) fn calls(&self) -> String {
-        let of_call: Vec<_> = self.of_call.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let names = if of_call.is_empty() { String::new() } else { format!(" ({})", of_call.join(", ")) };
-        format!("{}{names}", words::count(self.calls, "call"))
-    }
-
-    /// Number of turns.
-    fn turns(&self) -> u64 {
-        self.last.saturating_sub(self.first).saturating_add(1)
-    }
-
-    fn words(&self) -> String {
-        let turns = if self.first == self.last {
-            format!("turn {}", self.first)
-        } else {
-            format!("turns {}-{}", self.first, self.last)
-        };
-        let longest =
-            if self.longest_words.is_empty() { String::new() } else { format!("; longest: {}", self.longest_words) };
-        format!(
-            "{turns} at {}: waited {}, {}, {} taking {}{longest}",
-            words::time(self.begin),
-            words::time(self.waited),
-            self.calls(),
-            words::count(self.callbacks, "callback"),
-            words::time(self.busy),
-        )
-    }
-}
-
-pub(super) fn is_slow(callback: &Callback) -> bool {
-    callback.outer.is_none() && callback.took > SLOW
-}
-
-/// What held the loop, with the time first.
-pub(super) fn headline(model: &Model, callback: &Callback) -> String {
-    let inside = verdict::slow_steps(model, callback);
-    format!("{} held by {}{inside}", words::time(callback.took), verdict::who(callback))
 }
 
 /// A share, as a block.

@@ -4,7 +4,7 @@
 //! * `ink.rs`: a text, and its colours on a terminal;
 //! * `svg.rs`: a picture made of a few shapes;
 //! * `ladder.rs`: Deferreds, with the path that was taken (`request.rs`, `ladder_text.rs`, `ladder_svg.rs`);
-//! * `loop_view.rs`: turns, and what held them (`turn_steps.rs`, `calls.rs`);
+//! * `loop_view.rs`: turns, and what held them (`column.rs`, `turn_steps.rs`, `calls.rs`);
 //! * `tls.rs`: what encrypted bytes are, as far as anybody can tell;
 //! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_world.rs`, `wire_svg.rs`, `wire_text.rs`);
 //! * `connections.rs`: a list of the connections;
@@ -15,6 +15,7 @@
 
 mod attempts;
 mod calls;
+mod column;
 pub mod connections;
 mod ink;
 pub mod ladder;
@@ -35,5 +36,6 @@ mod wire_world;
 pub(crate) mod words;
 
 pub use calls::Calls;
+pub use column::Column;
 pub(crate) use ink::Ink;
 pub use ink::{Text, shown};

@@ -5,16 +5,15 @@
 use super::data::Table;
 use super::part::Part;
 use crate::model::{Model, Turn};
-use crate::verdict;
-use crate::views::Calls;
-use crate::views::loop_view::{Column, LoopView, MAX_COLUMNS, PHASES, Program, headline, is_slow, programs};
-use crate::views::words;
+use crate::verdict::holds;
+use crate::views::loop_view::{LoopView, MAX_COLUMNS, PHASES, Program, programs};
+use crate::views::{Calls, Column, words};
 use serde_json::{Value, json};
 
 /// Maximum number of loops on a page. Each has some 5 KB; what is left out is said.
 const MAX_LOOPS: usize = 40;
 
-/// Maximum number of callbacks that held a loop and have a sentence below its picture. The verdict counts the others.
+/// Maximum number of holds of a loop that have a sentence below its picture. The verdict counts the others.
 const MAX_HELD: usize = 10;
 
 /// The loops of a page.
@@ -66,8 +65,9 @@ impl Loops {
 
 /// What a reader of the picture must know.
 const LEGEND: &str = "<p class=\"legend\">A column: one turn, or several. A bar: how long the loop waited, the number of \
-    system calls, and the longest callback; the figure at the left is a full bar. A dot: a delayed call; a red one was \
-    late by more than 10 ms. Red: a callback held the loop, and above it for how long. 2!: two delayed calls or sockets were kept waiting.</p>";
+    system calls, and the callbacks of one turn together; the figure at the left is a full bar. A dot: a delayed call, red if \
+    it was late by more than 10 ms; of more than four, their numbers. Red: callbacks held the loop, and above them for how \
+    long. 2!: two delayed calls or sockets were kept waiting.</p>";
 
 /// The calls to the system of each loop, by name.
 fn calls(model: &Model, loops: &[Program<'_>]) -> String {
@@ -123,28 +123,28 @@ fn row(column: &Column, texts: &mut Table) -> Value {
         column.victims,
         column.at,
         of_call,
+        column.held,
+        column.late,
     ])
 }
 
-/// The callbacks that held these loops, the longest first, and what waited for each.
+/// What held these loops, the longest first, and what waited for that.
 fn held(model: &Model, loops: &[Program<'_>]) -> String {
-    let turns = loops.iter().flat_map(|of| &of.turns);
-    let callbacks = turns.flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
-    let mut slow: Vec<_> = callbacks.filter(|callback| is_slow(callback)).collect();
-    slow.sort_by_key(|callback| std::cmp::Reverse(callback.took));
-    if slow.is_empty() {
+    let mut holds = holds(model, loops.iter().flat_map(|of| &of.turns).copied());
+    holds.sort_by_key(|hold| std::cmp::Reverse(hold.took));
+    if holds.is_empty() {
         return "<p>No callback held a loop for more than 10 ms.</p>".to_owned();
     }
     let mut html = "<h3>What held the loop, and what waited meanwhile</h3><ul class=\"found\">".to_owned();
-    for callback in slow.iter().take(MAX_HELD) {
-        let victims = verdict::victims(model, callback);
-        let victims: String = victims.iter().map(|victim| format!("<li>{}</li>", super::escaped(victim))).collect();
-        let sentence = super::escaped(&headline(model, callback));
-        html.push_str(&format!("<li>{sentence}{}<ul>{victims}</ul></li>", super::step_to(callback.at)));
+    for hold in holds.iter().take(MAX_HELD) {
+        let victims: String =
+            hold.victims.iter().map(|victim| format!("<li>{}</li>", super::escaped(victim))).collect();
+        let sentence = super::escaped(&hold.sentence);
+        html.push_str(&format!("<li>{sentence}{}<ul>{victims}</ul></li>", super::step_to(hold.at)));
     }
     html.push_str("</ul>");
-    if let Some(more) = slow.len().checked_sub(MAX_HELD).filter(|more| *more > 0) {
-        html.push_str(&format!("<p>{} more.</p>", words::count(more, "callback")));
+    if let Some(more) = holds.len().checked_sub(MAX_HELD).filter(|more| *more > 0) {
+        html.push_str(&format!("<p>{} of the loop have no room here.</p>", words::count(more, "more hold")));
     }
     html
 }

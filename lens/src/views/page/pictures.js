@@ -54,7 +54,7 @@ const loops = DATA.loops || [];
 const window_ = {loop: 0, from: 0, size: 0, drawn: ""};
 const columns = (loops).map(({name, host, whole, turns}) => {
   const keys = ["first", "last", "begin", "end", "waited", "busy", "phases", "calls", "callbacks", "longest", "words",
-    "timers", "latest", "victims", "at", "of_call"];
+    "timers", "latest", "victims", "at", "of_call", "held", "late"];
   const read = column => Object.fromEntries(keys.map((key, index) => [key, column[index]]));
   return {name, host, whole: whole.map(read), turns: turns.map(read)};
 });
@@ -66,7 +66,7 @@ function merged(turns) {
   return {
     first: one.first, last: other.last, begin: one.begin, end: other.end, at: one.at,
     waited: sum("waited"), busy: sum("busy"), calls: sum("calls"), callbacks: sum("callbacks"), timers: sum("timers"),
-    victims: sum("victims"), latest: max("latest"), longest: longest.longest, words: longest.words,
+    victims: sum("victims"), latest: max("latest"), held: max("held"), late: sum("late"), longest: longest.longest, words: longest.words,
     phases: turns.reduce((all, turn) => all | turn.phases, 0),
     of_call: turns.flatMap(turn => turn.of_call),
   };
@@ -140,6 +140,12 @@ function draw_loop() {
   $("zoom").textContent = !one ? range : `${range}${in_column}, ${time(one.begin)} to ${time(other.end)}`;
   $("view-loop").marked = null;
 }
+/* A dot for each delayed call, from the bottom up: first those that were late. Of many there are two numbers. */
+function draw_timers(picture, {timers, late}, x, bottom) {
+  const numbers = [["hott small mid", late], ["small mid", timers - late]].filter(([, count]) => count > 0);
+  if (timers > 4) numbers.forEach(([c, count], row) => picture.text(c, x, bottom + 4 - row * 16, String(count)));
+  else for (let row = 0; row < timers; row++) picture.dot(row < late ? "hot" : "cool", x, bottom - row * 10, 4);
+}
 function loop_picture(name, columns, is_longer) {
   const [picture, left] = [svg(`turns of ${name}`), 110];
   const room = Math.max(480, $("loop").clientWidth - left - 80);
@@ -155,7 +161,7 @@ function loop_picture(name, columns, is_longer) {
     y += height + 12;
   }
   const most = (key, least) => columns.reduce((most, column) => Math.max(most, column[key]), least);
-  const [waited, calls, long] = [most("waited", 1), most("calls", 1), most("longest", 1e6)];
+  const [waited, calls, long] = [most("waited", 1), most("calls", 1), most("held", 1e6)];
   columns.forEach((column, index) => {
     const x = left + index * wide;
     const turns = column.first === column.last ? `turn ${column.first}` : `turns ${column.first} to ${column.last}`;
@@ -168,19 +174,17 @@ function loop_picture(name, columns, is_longer) {
       const tall = part ? Math.max(3, Math.floor(part / whole * height)) : 0;
       picture.rect(c, x + 2, top + height - tall, wide - 4, tall);
     };
-    const is_held = column.longest > SLOW;
+    const is_held = column.held > SLOW;
     bar("bar", 0, column.waited, waited);
     bar("cool", 2, column.calls, calls);
     /* In a simulated world a callback takes no time: it still has a mark. */
-    bar(is_held ? "hot" : "cool", 3, column.longest || Math.sign(column.callbacks), long);
+    bar(is_held ? "hot" : "cool", 3, column.held || Math.sign(column.callbacks), long);
     PHASES.forEach((phase, row) => {
       const is_there = column.phases >> row & 1 || row === 0;
       if (is_there) picture.rect(row === 0 ? "bar" : "cool", x + 2, tops[1][0] + row * 13, wide - 4, 10);
     });
-    if (is_held) picture.text("hott small mid", x + wide / 2, tops[3][0] - 2, time(column.longest));
-    for (let timer = 0; timer < Math.min(4, column.timers); timer++) {
-      picture.dot(column.latest > SLOW ? "hot" : "cool", x + wide / 2, tops[4][0] + 36 - timer * 10, 4);
-    }
+    if (is_held) picture.text("hott small mid", x + wide / 2, tops[3][0] - 2, time(column.held));
+    draw_timers(picture, column, x + wide / 2, tops[4][0] + 36);
     if (column.victims) picture.text("hott mid", x + wide / 2, tops[5][0] + 20, column.victims + "!");
     if (index % Math.ceil(49 / wide) === 0) picture.text("soft small", x + 2, 28, String(column.first));
     picture.end();

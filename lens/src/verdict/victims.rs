@@ -1,0 +1,198 @@
+//! [`Victims`]: what had to wait while the loop was held: delayed calls and sockets.
+//!
+//! Next: `system.rs`, sockets and descriptors.
+
+use super::{MAX_VICTIMS, SLOW};
+use crate::Event;
+use crate::model::{Callback, Model, Socket, Turn};
+use crate::views::words;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What had to wait.
+#[derive(Debug, Default)]
+pub(crate) struct Victims<'a> {
+    /// Delayed calls: how late, where they were requested, and their numbers.
+    late: Vec<(u64, &'a str, u64)>,
+    /// Sockets.
+    sockets: Vec<(Ready, &'a Socket)>,
+}
+
+/// How it is known that a socket was ready.
+#[derive(Debug)]
+enum Ready {
+    /// The wait before found it, and it was served so much later. Other callbacks of the turn may have kept it waiting,
+    /// too.
+    For(u64),
+    /// The next wait finds it at once: for how long it was ready is not known, but not for longer than this.
+    ByNextWait(u64),
+    /// The port was being served, and has one more connection after the callback.
+    ByNextAccept(u64),
+}
+
+impl Victims<'_> {
+    /// The numbers of the delayed calls and of the sockets. One may wait for several callbacks of a turn.
+    pub(crate) fn numbers(&self) -> (impl Iterator<Item = u64>, impl Iterator<Item = u64>) {
+        (self.late.iter().map(|late| late.2), self.sockets.iter().map(|(_, socket)| socket.number))
+    }
+
+    /// A line for each, those that waited longest first. Of many, the rest is counted.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (by, place, _) in self.late.iter().take(MAX_VICTIMS) {
+            lines.push(format!("a timer, {} late: requested at {}", words::time(*by), words::line_of(place)));
+        }
+        if self.late.len() > MAX_VICTIMS {
+            lines.push(format!("{} more timers", self.late.len() - MAX_VICTIMS));
+        }
+        for (since, socket) in self.sockets.iter().take(MAX_VICTIMS) {
+            let name = socket.name();
+            lines.push(match since {
+                Ready::For(time) => format!("{name}: it had been ready for {}", words::time(*time)),
+                Ready::ByNextWait(most) => {
+                    format!("{name}: the next wait found it ready; it may have been so for {}", words::time(*most))
+                }
+                Ready::ByNextAccept(most) => format!(
+                    "{name}: another connection was accepted next; it may have waited for {}",
+                    words::time(*most)
+                ),
+            });
+        }
+        if self.sockets.len() > MAX_VICTIMS {
+            lines.push(format!("{} more sockets", self.sockets.len() - MAX_VICTIMS));
+        }
+        lines
+    }
+}
+
+/// What waited while a callback held the loop: timers that were due before it or became so, and sockets that were ready.
+pub(crate) fn victims<'a>(model: &'a Model, callback: &Callback) -> Victims<'a> {
+    let (begin, end) = (callback.begin, callback.end());
+    let mut late = became_due(model, &callback.host, begin, end);
+    // A call that was due before the callback is made in the same turn, or in the next one.
+    for call in model.turns.soon_after(callback) {
+        if let Some(by) = call.late.filter(|by| call.begin.saturating_sub(*by) < begin) {
+            late.push((by, &call.place, call.timer.unwrap_or(0)));
+        }
+    }
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    Victims { late, sockets: waiting_sockets(model, callback) }
+}
+
+/// What waited while many callbacks of a turn held the loop together: `last` ended last. `is_bystander` says of a call
+/// of the turn whether it only stood behind the others.
+pub(super) fn victims_of_turn<'a>(
+    model: &'a Model,
+    turn: &Turn,
+    last: &Callback,
+    is_bystander: impl Fn(&Callback) -> bool,
+) -> Victims<'a> {
+    let (begin, end) = (turn.woke, last.end());
+    let mut late = became_due(model, &turn.host, begin, end);
+    let inside = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
+    for call in inside.filter(|call| is_bystander(call)) {
+        let due = call.begin.saturating_sub(call.late.unwrap_or(0));
+        let is_known = late.iter().any(|(_, _, number)| call.timer == Some(*number));
+        if call.late.is_some() && !is_known && call.begin.saturating_sub(due.max(begin)) > SLOW {
+            late.push((call.late.unwrap_or(0), &call.place, call.timer.unwrap_or(0)));
+        }
+    }
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    let mut sockets = served_late(model, turn);
+    let mut known: BTreeSet<u64> = sockets.iter().map(|(_, socket)| socket.number).collect();
+    let held = end.saturating_sub(begin);
+    for number in found_next(model, last, held) {
+        let socket = with_number(model, turn, number).filter(|_| known.insert(number));
+        sockets.extend(socket.map(|socket| (Ready::ByNextWait(held), socket)));
+    }
+    Victims { late, sockets }
+}
+
+/// The delayed calls that became due from `begin` on and before `end`, and were made later.
+fn became_due<'a>(model: &'a Model, host: &str, begin: u64, end: u64) -> Vec<(u64, &'a str, u64)> {
+    let mut late = Vec::new();
+    for timer in model.timers.due_between(begin, end).filter(|timer| timer.host == host) {
+        let was_made = timer.made.map_or(u64::MAX, |(at, _)| at);
+        let is_gone = timer.cancelled.is_some_and(|at| at <= end);
+        if was_made >= end && !is_gone && timer.set <= end {
+            let until = timer.made.map_or(end, |(at, _)| at);
+            late.push((until - timer.due, &*timer.place, timer.number));
+        }
+    }
+    late
+}
+
+/// The sockets that the wait of this turn found ready, and that were served much later: those that waited longest first.
+fn served_late<'a>(model: &'a Model, turn: &Turn) -> Vec<(Ready, &'a Socket)> {
+    let own = model.events[turn.at..].iter().filter(|event| event.host == turn.host);
+    let mut waits: BTreeMap<u64, Option<u64>> = BTreeMap::new();
+    for event in own.take_while(|event| !matches!(&*event.kind, "turn_end" | "end" | "trace")) {
+        let Some(number) = event.number("listener").or(event.number("socket")) else { continue };
+        match (&*event.kind, waits.get_mut(&number)) {
+            ("ready", None) => drop(waits.insert(number, None)),
+            ("call" | "callback_begin", Some(wait @ None)) => *wait = Some(event.ns.saturating_sub(turn.woke)),
+            _ => {}
+        }
+    }
+    let mut late: Vec<(u64, u64)> =
+        waits.into_iter().filter_map(|(number, wait)| Some((wait.filter(|wait| *wait > SLOW)?, number))).collect();
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    late.into_iter().filter_map(|(wait, number)| Some((Ready::For(wait), with_number(model, turn, number)?))).collect()
+}
+
+/// The sockets that the wait after this callback found ready, if it did not have to wait: a quarter of `held` at most.
+fn found_next<'a>(model: &'a Model, callback: &'a Callback, held: u64) -> impl Iterator<Item = u64> + 'a {
+    let from = callback.end_at.unwrap_or(model.events.len());
+    let own = model.events[from..].iter().filter(|event| event.host == callback.host);
+    let is_over = |event: &&Event| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
+    let mut next = own.skip_while(|event| event.kind != "turn" && event.kind != "end");
+    let poll = next.by_ref().take_while(|event| !is_over(event)).find(|event| event.text("call") == "poll");
+    let is_at_once = poll.is_some_and(|poll| poll.number("took_ns").unwrap_or(0) < held / 4);
+    let ready = next.take_while(move |event| is_at_once && event.kind == "ready");
+    ready.map(|event| event.number("socket").unwrap_or(0))
+}
+
+fn with_number<'a>(model: &'a Model, turn: &Turn, number: u64) -> Option<&'a Socket> {
+    model.sockets.with_number(&turn.host, number).find(|socket| socket.run == turn.run)
+}
+
+/// The sockets that a callback kept waiting.
+fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a Socket)> {
+    let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
+    let is_own = |event: &Event| event.host == callback.host;
+    let mut found: Vec<(Ready, &Socket)> = Vec::new();
+    let mut known = BTreeSet::from_iter(callback.socket);
+    let mut add = |number: u64, since: Ready, found: &mut Vec<(Ready, &'a Socket)>| {
+        if known.insert(number)
+            && let Some(socket) = with_number(model, turn, number)
+        {
+            found.push((since, socket));
+        }
+    };
+    // Found by the wait of its own turn, and served after it.
+    let before = model.events[turn.at..callback.at].iter().filter(|event| is_own(event));
+    let (mut ready, mut served) = (Vec::new(), BTreeSet::new());
+    for event in before {
+        match event.kind.as_str() {
+            "ready" => ready.extend(event.number("socket")),
+            // An accept serves its port; the connection is new.
+            "call" => served.extend(event.number("listener").or(event.number("socket"))),
+            _ => {}
+        }
+    }
+    for number in ready.into_iter().filter(|number| !served.contains(number)) {
+        add(number, Ready::For(callback.end().saturating_sub(turn.woke)), &mut found);
+    }
+    let Some(end_at) = callback.end_at else { return found };
+    let after = model.events[end_at..].iter().filter(|event| is_own(event));
+    for event in after.take_while(|event| event.kind != "turn_end") {
+        let port = event.number("listener").filter(|port| served.contains(port));
+        if let Some(port) = port.filter(|_| event.number("socket").is_some()) {
+            add(port, Ready::ByNextAccept(callback.took), &mut found);
+        }
+    }
+    // Found by the next wait, which did not have to wait.
+    for number in found_next(model, callback, callback.took) {
+        add(number, Ready::ByNextWait(callback.took), &mut found);
+    }
+    found
+}
