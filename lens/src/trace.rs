@@ -15,6 +15,10 @@ pub const MAX_EVENTS: usize = 2_000_000;
 /// Maximum number of bytes in a line. A file that is no trace may have no line break at all.
 const MAX_LINE: usize = 1 << 20;
 
+/// Errors for which Rust has no name, and that a server meets: the system's number for each, which Linux and macOS share,
+/// and its name.
+const SYSTEM_ERRORS: [(u64, &str); 4] = [(5, "EIO"), (23, "ENFILE"), (24, "EMFILE"), (9, "EBADF")];
+
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -54,6 +58,18 @@ impl Event {
         self.fields.get(key).and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// The name of the error of a call, empty if it has none: that of the system, if Rust has no name of its own for it.
+    pub fn error(&self) -> String {
+        let name = self.text("failed");
+        match self.number("code") {
+            Some(code) if matches!(name, "Uncategorized" | "Other") => {
+                let known = SYSTEM_ERRORS.iter().find(|(known, _)| *known == code);
+                known.map_or_else(|| format!("error {code}"), |(_, name)| (*name).to_owned())
+            }
+            _ => name.to_owned(),
+        }
+    }
+
     /// The bytes of a read or a write: each character stands for the byte with its number.
     pub fn bytes(&self) -> Vec<u8> {
         self.text("bytes").chars().map(|char| u8::try_from(u32::from(char)).unwrap_or(b'?')).collect()
@@ -87,6 +103,30 @@ pub struct Trace {
     pub is_cut: bool,
     /// Whether it was because the file was full.
     pub is_full: bool,
+    /// What is missing in it.
+    pub gaps: Gaps,
+}
+
+/// Events that are missing in a trace, by their numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Number of events before the first one: a ring has the last events only.
+    pub before: u64,
+    /// Number of events between others.
+    pub between: u64,
+    /// Number of events that do not stand behind the one before them in time.
+    pub misplaced: u64,
+}
+
+impl Gaps {
+    /// Takes the number of the next event.
+    fn take(&mut self, last: Option<u64>, next: u64) {
+        match last {
+            None => self.before = next,
+            Some(last) if next <= last => self.misplaced += 1,
+            Some(last) => self.between = self.between.saturating_add(next - last - 1),
+        }
+    }
 }
 
 /// Why a file cannot be read.
@@ -102,8 +142,10 @@ pub enum ReadError {
         /// What is wrong.
         what: String,
     },
-    /// A newer schema.
-    Schema(u64),
+    /// Another schema, or none.
+    Schema(String),
+    /// Its first event has the number 0, and does not say that a trace begins.
+    NoBeginning,
     /// It has more than [`MAX_EVENTS`].
     TooLong,
     /// It has no event.
@@ -116,7 +158,10 @@ impl fmt::Display for ReadError {
             ReadError::Io(error) => error.fmt(f),
             ReadError::Line { number, what } => write!(f, "line {number}: {what}"),
             ReadError::Schema(version) => {
-                write!(f, "its schema is {version}, and this reads {SCHEMA}: take a newer lens")
+                write!(f, "its schema is {version}, and this reads {SCHEMA}: take another lens")
+            }
+            ReadError::NoBeginning => {
+                f.write_str("it does not begin with a line of the kind \"trace\": this is no trace")
             }
             ReadError::TooLong => write!(f, "more than {MAX_EVENTS} events"),
             ReadError::Empty => f.write_str("there is no event in it"),
@@ -131,7 +176,20 @@ impl Trace {
     ///
     /// # Errors
     /// If it cannot be read, or is no trace.
-    pub fn read(mut input: impl BufRead) -> Result<Trace, ReadError> {
+    pub fn read(input: impl BufRead) -> Result<Trace, ReadError> {
+        let trace = Trace::read_part(input)?;
+        // A ring has lost its beginning; anything else has it.
+        match trace.events.first() {
+            Some(first) if first.seq == 0 && first.kind != "trace" => Err(ReadError::NoBeginning),
+            _ => Ok(trace),
+        }
+    }
+
+    /// Reads any lines of a trace.
+    ///
+    /// # Errors
+    /// If they cannot be read, or one is no event.
+    pub fn read_part(mut input: impl BufRead) -> Result<Trace, ReadError> {
         let mut trace = Trace::default();
         let mut wrong = None;
         let mut line = Vec::new();
@@ -182,11 +240,13 @@ impl Trace {
 
     fn add(&mut self, event: Event) -> Result<(), ReadError> {
         if event.kind == "trace" {
-            match event.number("schema") {
-                Some(version) if version > SCHEMA => return Err(ReadError::Schema(version)),
-                _ => {}
+            match event.fields.get("schema") {
+                Some(version) if version.as_u64() == Some(SCHEMA) => {}
+                Some(version) => return Err(ReadError::Schema(version.to_string())),
+                None => return Err(ReadError::Schema("missing".to_owned())),
             }
         }
+        self.gaps.take(self.events.last().map(|event| event.seq), event.seq);
         if self.events.len() >= MAX_EVENTS {
             return Err(ReadError::TooLong);
         }
@@ -205,7 +265,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Trace, String> {
-        Trace::read(text.as_bytes()).map_err(|error| error.to_string())
+        Trace::read_part(text.as_bytes()).map_err(|error| error.to_string())
     }
 
     const LINE: &str = r#"{"seq":0,"ns":5,"turn":1,"phase":"wait","kind":"call","call":"read","bytes":"aÿ"}"#;
@@ -247,8 +307,7 @@ mod tests {
 
     #[test]
     fn a_trace_without_the_end_of_its_loop_is_cut() {
-        let event =
-            |kind: &str| format!("{{\"seq\":0,\"ns\":5,\"turn\":1,\"phase\":\"outside\",\"kind\":\"{kind}\"}}\n");
+        let event = |kind: &str| format!("{{\"seq\":0,\"schema\":1,\"phase\":\"outside\",\"kind\":\"{kind}\"}}\n");
         for (kinds, is_cut) in [
             (&["trace", "turn", "turn_end"][..], true),
             (&["trace", "turn", "turn_end", "end"], false),
@@ -261,6 +320,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_counted() {
+        let gaps = |numbers: &[u64]| {
+            let line = |seq: &u64| format!("{{\"seq\":{seq},\"kind\":\"turn\"}}\n");
+            let gaps = read(&numbers.iter().map(line).collect::<String>()).unwrap().gaps;
+            (gaps.before, gaps.between, gaps.misplaced)
+        };
+        assert_eq!(gaps(&[0, 1, 2]), (0, 0, 0));
+        assert_eq!(gaps(&[284, 285]), (284, 0, 0));
+        assert_eq!(gaps(&[0, 3, 7]), (0, 5, 0));
+        assert_eq!(gaps(&[0, 2, 1, 1, u64::MAX]), (0, u64::MAX - 1, 2));
+        assert!(Trace::read("{\"seq\":284,\"kind\":\"turn\"}".as_bytes()).is_ok(), "a ring");
+    }
+
+    #[test]
     fn what_is_no_trace_is_refused_with_the_reason() {
         for (text, reason) in [
             ("", "no event"),
@@ -269,8 +342,13 @@ mod tests {
             ("{\"a\":1}\n", "not a line of a trace"),
             (&format!("{LINE}\nhello\n{LINE}"), "line 2"),
             ("{\"seq\":0,\"kind\":\"trace\",\"schema\":99}", "its schema is 99"),
+            ("{\"seq\":0,\"kind\":\"trace\",\"schema\":0}", "its schema is 0"),
+            ("{\"seq\":0,\"kind\":\"trace\",\"schema\":\"x\"}", "its schema is \"x\""),
+            ("{\"seq\":0,\"kind\":\"trace\"}", "its schema is missing"),
+            ("{\"seq\":0}", "does not begin with"),
+            (LINE, "does not begin with"),
         ] {
-            let refusal = read(text).unwrap_err();
+            let refusal = Trace::read(text.as_bytes()).unwrap_err().to_string();
             assert!(refusal.contains(reason), "{text}: {refusal}");
         }
     }

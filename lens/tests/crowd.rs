@@ -107,8 +107,7 @@ fn only_held(model: &Model) -> Finding {
 #[test]
 fn many_short_callbacks_that_hold_the_loop_together_are_told_with_their_victims() {
     let finding = only_held(&many_calls());
-    let told = "50 delayed calls of src/x.rs:12 (300.0 ms) and 1 delayed call of src/behind.rs:3 (0 ns), none of which \
-                took more than 10.0 ms, held the loop for 300.0 ms together, in one turn. Meanwhile these waited:";
+    let told = "50 delayed calls of src/x.rs:12, none of which took more than 10.0 ms, held the loop for 300.0 ms together, in one turn. Meanwhile these waited:";
     assert_eq!(finding.sentence, told);
     assert_eq!((finding.took, finding.place.as_str()), (300 * MS, "src/x.rs:12:1"));
     let details = finding.details.join("\n");
@@ -117,7 +116,7 @@ fn many_short_callbacks_that_hold_the_loop_together_are_told_with_their_victims(
     for victim in [
         "a timer, 300.0 ms late: requested at src/behind.rs:3",
         "a timer, 290.0 ms late: requested at src/y.rs:20",
-        "33 more timers",
+        "33 more timers", // 41 in all.
     ] {
         assert!(details.contains(victim), "{victim}: {details}");
     }
@@ -134,7 +133,7 @@ fn the_picture_of_the_loop_has_the_sum_of_a_turn_and_counts_each_victim() {
     assert!(svg.contains(">49</text>") && svg.contains(">2</text>"), "late, and in time: {svg}");
     let text = view.to_text();
     assert!(text.lines().any(|line| line == "     together #·"), "{text}");
-    let told = "# 300.0 ms held by 50 delayed calls of src/x.rs:12 (300.0 ms) and 1 delayed";
+    let told = "# 300.0 ms held by 50 delayed calls of src/x.rs:12, none of which took more than";
     assert!(text.contains(told) && text.contains("a timer, 290.0 ms late"), "{text}");
     assert!(
         page(&model, "crowd", |_| None).contains("<li>300.0 ms held by 50 delayed calls of src/x.rs:12"),

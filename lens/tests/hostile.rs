@@ -158,7 +158,7 @@ fn a_mangled_trace_can_be_drawn_and_in_one_way_only() {
         let mut lines = whole[dice.below(whole.len())].clone();
         (0..=dice.below(6)).for_each(|_| mangle(&mut lines, &mut dice));
         let text = read(&lines);
-        let Ok(trace) = Trace::read(text.as_bytes()) else { continue };
+        let Ok(trace) = Trace::read_part(text.as_bytes()) else { continue };
         let draw = || drawn::all(&mut Model::new(trace.clone()));
         let both = catch_unwind(AssertUnwindSafe(|| [draw(), draw()]));
         let [first, second] = both.unwrap_or_else(|_| panic!("seed {seed} cannot be drawn:\n{text}"));

@@ -145,7 +145,7 @@ fn no_control_character_of_a_trace_reaches_a_terminal() {
     });
     let (_, path, _) = said(&lens(&trace, &["--ladder", "--path"]));
     assert!(path.contains("[2Jgone ok ") && !path.trim_end().contains(char::is_control), "{path:?}");
-    let hosts = folder.file("hosts", "{\"seq\":0,\"host\":\"\u{9b}2J\",\"kind\":\"turn\",\"turn\":1}\n");
+    let hosts = folder.file("hosts", "{\"seq\":1,\"host\":\"\u{9b}2J\",\"kind\":\"turn\",\"turn\":1}\n");
     let (code, _, errors) = said(&lens(&hosts, &["--loop", "--host", "other"]));
     assert!(code == Some(2) && errors.contains("there is no host other in this trace: "), "{errors:?}");
     assert!(!errors.trim_end().contains(char::is_control), "{errors:?}");

@@ -93,6 +93,7 @@ fn a_host_that_talks_to_itself_has_words_on_its_line() {
         link: None,
         range: None,
         is_read: carried == Carried::Bytes,
+        bytes: None,
         ns: 2,
         at: 0,
         seq: 0,

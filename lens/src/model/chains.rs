@@ -2,233 +2,9 @@
 //!
 //! Next: `../methods.rs`, where a method stands.
 
+use super::chain::{Chain, ChainEvent, Happened, Passed, Run, Side, Step, StepState};
 use crate::trace::Event;
 use std::collections::BTreeMap;
-
-/// A result, as far as the trace shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Passed {
-    /// A value.
-    Value {
-        /// Its type.
-        type_name: String,
-        /// Its text, if values are shown.
-        text: Option<String>,
-    },
-    /// A failure.
-    Failure {
-        /// Its number.
-        id: u64,
-        /// The type of the error, with its path.
-        type_name: String,
-        /// The error in words.
-        text: String,
-        /// Where it was made.
-        raised: String,
-    },
-}
-
-impl Passed {
-    fn of(event: &Event) -> Option<Passed> {
-        if let Some(id) = event.number("failure") {
-            let (type_name, text) = (event.text("error_type").to_owned(), event.text("error").to_owned());
-            return Some(Passed::Failure { id, type_name, text, raised: event.text("raised").to_owned() });
-        }
-        let type_name = event.text("type");
-        let text = event.fields.get("value").and_then(|value| value.as_str()).map(str::to_owned);
-        (!type_name.is_empty()).then(|| Passed::Value { type_name: type_name.to_owned(), text })
-    }
-
-    /// Whether it is a failure.
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Passed::Failure { .. })
-    }
-}
-
-/// Which results a callback gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Values.
-    Callback,
-    /// Failures.
-    Errback,
-    /// Both.
-    Both,
-    /// It is the body of a coroutine.
-    Body,
-}
-
-/// A callback of a chain.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Its number.
-    pub number: u64,
-    /// The name that the program gave it; empty if it gave none.
-    pub name: String,
-    /// The Deferred.
-    pub chain: u64,
-    /// Which results it gets.
-    pub side: Side,
-    /// Where it was added.
-    pub place: String,
-    /// What has become of it.
-    pub state: StepState,
-}
-
-/// What has become of a callback.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StepState {
-    /// No result has come to it.
-    Waits,
-    /// A result passed it by.
-    Passed(Passed),
-    /// It ran.
-    Ran(Run),
-}
-
-/// A run of a callback.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    /// What it got.
-    pub input: Option<Passed>,
-    /// What it gave back.
-    pub output: Option<Passed>,
-    /// The Deferred that it gave back.
-    pub waits_for: Option<u64>,
-    /// Whether it panicked.
-    pub panicked: bool,
-    /// When it began and ended.
-    pub begin: u64,
-    /// When it ended; the same as `begin` if the trace ends in it.
-    pub end: u64,
-    /// Whether it has ended.
-    pub is_over: bool,
-    /// The event that begins it.
-    pub at: usize,
-    /// The event that ends it.
-    pub end_at: Option<usize>,
-}
-
-/// What happened to a chain, in order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChainEvent {
-    /// What.
-    pub what: Happened,
-    /// The event.
-    pub at: usize,
-    /// When.
-    pub ns: u64,
-    /// The step in which it happened.
-    pub in_step: Option<u64>,
-    /// The place that the event names.
-    pub place: String,
-}
-
-/// What can happen to a chain.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Happened {
-    /// It was made.
-    Made,
-    /// It was fired.
-    Fired(Option<Passed>),
-    /// It was fired again, after this place.
-    Refused(String),
-    /// It was fired after a cancel, which was ignored.
-    Ignored,
-    /// This step ran.
-    StepRan(u64),
-    /// A result passed this step by.
-    StepPassed(u64),
-    /// It goes on with the result of what it waited for.
-    Resumed(Option<Passed>),
-    /// It was paused.
-    Paused,
-    /// A pause ended.
-    Unpaused,
-    /// A cancel was asked for.
-    CancelAsked,
-    /// Its canceller was called.
-    Canceller,
-    /// It failed because of a cancel.
-    Cancelled,
-    /// Code awaits it: this coroutine.
-    Awaited(Option<u64>),
-    /// The awaiting code has its result.
-    AwaitEnd(Option<Passed>),
-    /// It is an input of this list, at this place; with its result, if it had it already.
-    Joined(u64, u64, Option<Passed>),
-    /// Its input with this index decided it, with this result.
-    Decided(u64, Option<Passed>),
-    /// It waits for the shared result of this one.
-    Shares(u64),
-    /// It is to hand its result on to this one.
-    WillHandOn(u64),
-    /// It hands its result on to this one.
-    HandedOn(u64),
-    /// Nothing can fire it any more.
-    FirersGone,
-    /// That is a mistake: something waits for it.
-    Lost,
-    /// It is gone, and had fired or not.
-    Gone(bool),
-    /// Nobody handled this failure.
-    Unhandled(Passed, String),
-}
-
-/// A Deferred, with its whole chain.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Chain {
-    /// Its number.
-    pub number: u64,
-    /// The host; empty for a real program.
-    pub host: String,
-    /// `deferred`, `result`, `coroutine`, `list`, `race`.
-    pub what: String,
-    /// The name that the program gave it; empty if it gave none.
-    pub name: String,
-    /// Where it was made.
-    pub place: String,
-    /// The callback of the loop in which it was made.
-    pub made_in: Option<u64>,
-    /// Its callbacks, in the order of the chain, by their numbers.
-    pub steps: Vec<u64>,
-    /// What happened, in order.
-    pub log: Vec<ChainEvent>,
-    /// Whether it has been fired, decided or cancelled, or a callback of it got a result in another way.
-    pub has_fired: bool,
-    /// What it waits for at the end of the trace.
-    pub waits_for: Option<u64>,
-    /// Whether it failed because of a cancel.
-    pub is_cancelled: bool,
-    /// Whether nothing can fire it any more.
-    pub is_lost: bool,
-    /// Whether the library has warned of that.
-    pub is_lost_by_mistake: bool,
-    /// Whether it is gone.
-    pub is_gone: bool,
-    /// The list of which it is an input.
-    pub list: Option<u64>,
-    /// The chain for which this one is the inner one: a step of it gave this one back, or it awaits this one. Of
-    /// several, the last.
-    pub inner_of: Option<u64>,
-}
-
-impl Chain {
-    /// Whether a pause holds it.
-    pub fn is_paused(&self) -> bool {
-        let pauses = |pauses: i64, event: &ChainEvent| match event.what {
-            Happened::Paused => pauses + 1,
-            Happened::Unpaused => pauses - 1,
-            _ => pauses,
-        };
-        self.log.iter().fold(0, pauses) > 0
-    }
-
-    /// Whether it waits for several inputs.
-    pub fn is_list(&self) -> bool {
-        matches!(self.what.as_str(), "list" | "race")
-    }
-}
 
 /// All Deferreds of a trace.
 #[derive(Debug, Default)]
@@ -255,7 +31,11 @@ impl Chains {
             self.make(number, at, event);
         }
         if !self.chains.contains_key(&number) {
-            return; // The beginning of the trace is missing, as in a ring.
+            // The beginning of the trace is missing, as in a ring: the rest is told all the same. An end tells nothing.
+            if event.kind == "deferred_gone" {
+                return;
+            }
+            self.make_partial(number, event);
         }
         let passed = Passed::of(event);
         if let Some(Passed::Failure { id, .. }) = &passed {
@@ -291,23 +71,21 @@ impl Chains {
         let text = |key: &str| event.text(key).to_owned();
         let made = ChainEvent { what: Happened::Made, at, ns: event.ns, in_step: event.step, place: text("place") };
         let chain = Chain {
-            number,
-            host: event.host.clone(),
             what: text("what"),
             name: text("name"),
             place: text("place"),
             made_in: event.callback,
-            steps: Vec::new(),
             log: vec![made],
             has_fired: event.text("what") == "result",
-            waits_for: None,
-            is_cancelled: false,
-            is_lost: false,
-            is_lost_by_mistake: false,
-            is_gone: false,
-            list: None,
-            inner_of: None,
+            ..chain(number, event)
         };
+        self.chains.insert(number, chain);
+    }
+
+    /// A Deferred whose beginning is missing. It counts as fired until the trace says that it is not.
+    fn make_partial(&mut self, number: u64, event: &Event) {
+        let what = if event.kind == "list_decided" { "list" } else { "deferred" }.to_owned();
+        let chain = Chain { what, is_partial: true, has_fired: true, ..chain(number, event) };
         self.chains.insert(number, chain);
     }
 
@@ -329,8 +107,14 @@ impl Chains {
         let number = event.number("step").unwrap_or(0);
         if !self.steps.contains_key(&number) {
             let place = self.chains.get(&chain).map(|chain| chain.place.clone()).unwrap_or_default();
-            let body = Step { number, name: String::new(), chain, side: Side::Body, place, state: StepState::Waits };
-            self.steps.insert(number, body);
+            // Only a body gets nothing. That another callback was added is missing in the trace.
+            let side = match &input {
+                None => Side::Body,
+                Some(Passed::Value { .. }) => Side::Callback,
+                Some(Passed::Failure { .. }) => Side::Errback,
+            };
+            let step = Step { number, name: String::new(), chain, side, place, state: StepState::Waits };
+            self.steps.insert(number, step);
             if let Some(chain) = self.chains.get_mut(&chain) {
                 chain.steps.push(number);
             }
@@ -424,7 +208,7 @@ impl Chains {
                 Happened::FirersGone
             }
             "deferred_lost" => {
-                chain.is_lost_by_mistake = true;
+                (chain.is_lost_by_mistake, chain.has_fired) = (true, false);
                 Happened::Lost
             }
             "deferred_gone" => {
@@ -439,7 +223,9 @@ impl Chains {
         let Some(failure) = Passed::of(event) else { return };
         let words = event.text("words").to_owned();
         let chain = match &failure {
-            Passed::Failure { id, .. } => self.failures.get(id).copied(),
+            Passed::Failure { id, raised, .. } => {
+                self.failures.get(id).copied().or_else(|| self.panicked(raised, &event.host))
+            }
             Passed::Value { .. } => None,
         };
         self.unhandled.push((at, failure.clone(), words.clone()));
@@ -453,6 +239,21 @@ impl Chains {
                 place: event.text("raised").to_owned(),
             });
         }
+    }
+
+    /// The Deferred whose last callback, added at this place, has panicked, and of which nobody has told yet where its
+    /// failure went. A panic has no number until its failure goes on, and that of a last callback does not.
+    fn panicked(&self, place: &str, host: &str) -> Option<u64> {
+        let is_it = |chain: &&Chain| {
+            let mut steps = chain.steps.iter().rev().filter_map(|step| self.steps.get(step));
+            let last = steps.find_map(|step| match &step.state {
+                StepState::Ran(run) => Some((run.panicked && step.place == place, run.at)),
+                _ => None,
+            });
+            let is_told = chain.log.iter().any(|event| matches!(event.what, Happened::Unhandled(..)));
+            chain.host == host && last.is_some_and(|(is_it, _)| is_it) && !is_told
+        };
+        self.chains.values().filter(is_it).map(|chain| chain.number).next_back()
     }
 
     /// What a person calls a Deferred.
@@ -476,11 +277,11 @@ impl Chains {
         !before().any(|event| event.what == Happened::Cancelled) || before().any(is_late)
     }
 
-    /// The inputs of a list, in order.
-    pub fn inputs(&self, list: u64) -> Vec<u64> {
+    /// The inputs of a list, in order: the place of each in the list, and its number. Some may be missing in the trace.
+    pub fn inputs(&self, list: u64) -> Vec<(u64, u64)> {
         let mut inputs = self.inputs.get(&list).cloned().unwrap_or_default();
         inputs.sort_unstable();
-        inputs.into_iter().map(|(_, chain)| chain).collect()
+        inputs
     }
 
     /// Whether a Deferred still waits at the end of the trace, and something waits for it. If the
@@ -488,5 +289,28 @@ impl Chains {
     pub fn is_unfired(&self, chain: &Chain) -> bool {
         let is_waited_for = || !chain.steps.is_empty() || chain.inner_of.is_some() || chain.list.is_some();
         !chain.has_fired && (chain.is_lost_by_mistake || (!chain.is_gone && is_waited_for()))
+    }
+}
+
+/// A Deferred of which an event tells, and nothing else is known.
+fn chain(number: u64, event: &Event) -> Chain {
+    Chain {
+        number,
+        is_partial: false,
+        host: event.host.clone(),
+        what: String::new(),
+        name: String::new(),
+        place: String::new(),
+        made_in: None,
+        steps: Vec::new(),
+        log: Vec::new(),
+        has_fired: false,
+        waits_for: None,
+        is_cancelled: false,
+        is_lost: false,
+        is_lost_by_mistake: false,
+        is_gone: false,
+        list: None,
+        inner_of: None,
     }
 }

@@ -4,16 +4,18 @@
 //!
 //! Next: `turns.rs`, the loop.
 
+mod chain;
 mod chains;
 mod sockets;
 mod turns;
 
-pub use chains::{Chain, ChainEvent, Chains, Happened, Passed, Run, Side, Step, StepState};
+pub use chain::{Chain, ChainEvent, Happened, Passed, Run, Side, Step, StepState};
+pub use chains::Chains;
 pub(crate) use sockets::short;
 pub use sockets::{Arrow, Socket, Sockets, Timer, Timers};
 pub use turns::{Call, Callback, Turn, Turns};
 
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, Gaps, Trace};
 use std::collections::{BTreeMap, HashSet};
 
 /// What happened.
@@ -25,6 +27,8 @@ pub struct Model {
     pub is_cut: bool,
     /// Whether it ends because its file was full.
     pub is_full: bool,
+    /// What is missing in it.
+    pub gaps: Gaps,
     /// The loop.
     pub turns: Turns,
     /// Connections and ports.
@@ -40,7 +44,7 @@ pub struct Model {
 impl Model {
     /// Reads the meaning out of the events.
     pub fn new(trace: Trace) -> Model {
-        let mut model = Model { is_cut: trace.is_cut, is_full: trace.is_full, ..Model::default() };
+        let mut model = Model { is_cut: trace.is_cut, is_full: trace.is_full, gaps: trace.gaps, ..Model::default() };
         for (at, event) in trace.events.iter().enumerate() {
             model.take(at, event);
         }
@@ -64,7 +68,7 @@ impl Model {
     pub fn calls(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
         for event in self.events.iter().filter(|event| event.kind == "call") {
-            let failed = event.text("failed");
+            let failed = event.error();
             let name = if failed.is_empty() {
                 event.text("call").to_owned()
             } else {

@@ -1,6 +1,6 @@
 //! [`Sockets`] and [`Timers`]: connections with their bytes, delayed calls.
 //!
-//! Next: `chains.rs`, Deferreds.
+//! Next: `chain.rs`, a Deferred.
 
 use super::Turns;
 use crate::trace::Event;
@@ -32,6 +32,12 @@ pub struct Socket {
     pub connected: Option<u64>,
     /// When the program asked for an end.
     pub closing: Option<u64>,
+    /// When the peer ended its side.
+    pub peer_ended: Option<u64>,
+    /// Whether the program has written since then.
+    pub has_written_since: bool,
+    /// Whether it ended, or its end was asked for, because the program stops.
+    pub is_stopped: bool,
     /// When it ended, why, and whether that is clean.
     pub ended: Option<(u64, String, bool)>,
     /// Whether the system's socket is closed.
@@ -54,6 +60,8 @@ pub struct Socket {
     pub arrows: Vec<Arrow>,
     /// Whether it is a port.
     pub is_port: bool,
+    /// Whether it is a port for datagrams.
+    pub is_datagrams: bool,
 }
 
 /// Something on a connection.
@@ -112,6 +120,7 @@ impl Sockets {
             }
             "written" => {
                 socket.waiting = event.number("waiting").unwrap_or(0);
+                socket.has_written_since |= socket.peer_ended.is_some();
                 let by = turns.callbacks.last().filter(|callback| Some(callback.number) == event.callback);
                 let by = by.map_or("", |callback| &callback.method).to_owned();
                 socket.arrow(at, event, event.number("count").unwrap_or(0), &by);
@@ -132,15 +141,25 @@ impl Sockets {
                 socket.arrow(at, event, 0, "");
             }
             "closing" => {
+                socket.is_stopped |= turns.is_stopping(event);
                 socket.closing.get_or_insert(event.ns);
                 socket.arrow(at, event, 0, if event.flag("half") { "our side only" } else { "" });
             }
-            "peer_ended" => socket.arrow(at, event, 0, ""),
+            "peer_ended" => {
+                socket.peer_ended.get_or_insert(event.ns);
+                socket.arrow(at, event, 0, "");
+            }
             "ended" => {
+                // The reactor ends it outside of a turn, when it stops or is dropped.
+                socket.is_stopped |= socket.closing.is_none() && event.phase == "outside";
                 socket.end_full(event.ns);
                 socket.waiting = event.number("unsent").unwrap_or(0);
                 socket.ended = Some((event.ns, event.text("reason").to_owned(), event.flag("clean")));
                 socket.arrow(at, event, socket.waiting, event.text("reason"));
+            }
+            "callback_begin" if socket.is_port => {
+                socket.name_port(event.text("words"));
+                socket.arrow(at, event, 0, event.text("method"));
             }
             "callback_begin" => socket.arrow(at, event, 0, event.text("method")),
             _ => {}
@@ -181,13 +200,13 @@ impl Socket {
         }
         match call {
             "listen" => {
-                self.is_port = true;
+                (self.is_port, self.is_datagrams) = (true, event.flag("datagrams"));
                 self.peer = event.text("address").to_owned();
             }
             "connect" => {
                 self.peer = event.text("address").to_owned();
                 self.is_connecting = event.text("failed").is_empty();
-                self.arrow(at, event, 0, event.text("failed"));
+                self.arrow(at, event, 0, &event.error());
             }
             "close" => {
                 self.is_closed = true;
@@ -208,7 +227,7 @@ impl Socket {
             }
             "finish_connect" => {
                 self.is_connecting &= event.text("failed").is_empty();
-                self.arrow(at, event, 0, event.text("failed"));
+                self.arrow(at, event, 0, &event.error());
             }
             "shutdown" | "reset_on_close" => self.arrow(at, event, 0, event.text("failed")),
             _ => {}
@@ -233,11 +252,25 @@ impl Socket {
         }
     }
 
+    /// The port that the system has chosen, if the program asked for any: the words of a callback have it.
+    fn name_port(&mut self, words: &str) {
+        let address = words.split_once(" port ").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(""));
+        if self.peer.ends_with(":0")
+            && let Some(address) = address.filter(|address| address.rsplit_once(':').is_some())
+        {
+            self.peer = address.to_owned();
+        }
+    }
+
     /// What a person calls it.
     pub fn name(&self) -> String {
         match (self.peer.is_empty(), self.is_port) {
             (true, _) => format!("socket {}", self.number),
-            (false, true) => format!("port {} ({})", self.number, self.peer),
+            // No callback has said yet which port the system has chosen.
+            (false, true) => match self.peer.strip_suffix(":0") {
+                Some(host) => format!("port {} ({host}, a free port)", self.number),
+                None => format!("port {} ({})", self.number, self.peer),
+            },
             (false, false) => format!("connection {} with {}", self.number, self.peer),
         }
     }

@@ -220,7 +220,7 @@ impl Turns {
             name: event.text("call").to_owned(),
             socket: event.number("socket").or_else(|| event.number("listener")),
             done: event.number("done"),
-            failed: event.text("failed").to_owned(),
+            failed: event.error(),
             is_in_turn: turn.is_some(),
             ns: event.ns,
             at,
@@ -266,6 +266,12 @@ impl Turns {
         callback.panicked = event.flag("panicked");
         callback.spared = event.number("spared").unwrap_or(0);
         callback.end_at = Some(at);
+    }
+
+    /// Whether the loop tells a protocol now that the program stops.
+    pub(super) fn is_stopping(&self, event: &Event) -> bool {
+        let open = self.open.get(&event.host).into_iter().flatten().map(|index| &self.callbacks[*index]);
+        open.last().is_some_and(|callback| callback.method == "reactor_stopping")
     }
 
     /// The outermost callbacks that have not ended when the trace ends.

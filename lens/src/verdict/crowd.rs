@@ -86,18 +86,22 @@ impl<'a> Crowd<'a> {
         self.most().first.at
     }
 
-    /// Who it is: `50 delayed calls of src/x.rs:12, none of which took more than 10 ms,`.
+    /// Who it is: `50 delayed calls of src/x.rs:12, none of which took more than 10 ms`.
     pub(crate) fn words(&self) -> String {
-        let none = format!("none of which took more than {},", words::time(SLOW));
-        if let [group] = &self.groups[..] {
+        let none = format!("none of which took more than {}", words::time(SLOW));
+        let main = self.groups.iter().take_while(|group| group.took >= self.took / BYSTANDER).take(MAX_GROUPS);
+        let main: Vec<&Group<'_>> = main.collect();
+        let others = &self.groups[main.len()..];
+        let (count, took) = others
+            .iter()
+            .fold((0, 0_u64), |(count, took), group| (count + group.count, took.saturating_add(group.took)));
+        let is_worth_it = took >= self.took / BYSTANDER;
+        if let ([group], false) = (&main[..], is_worth_it) {
             return format!("{}, {none}", group.words());
         }
-        let with_time = |group: &Group<'_>| format!("{} ({})", group.words(), words::time(group.took));
-        let mut names: Vec<String> = self.groups.iter().take(MAX_GROUPS).map(with_time).collect();
-        let others = self.groups.iter().skip(MAX_GROUPS);
-        let (count, took) =
-            others.fold((0, 0_u64), |(count, took), group| (count + group.count, took.saturating_add(group.took)));
-        if count > 0 {
+        let with_time = |group: &&Group<'_>| format!("{} ({})", group.words(), words::time(group.took));
+        let mut names: Vec<String> = main.iter().map(with_time).collect();
+        if is_worth_it {
             names.push(format!("{} ({})", words::count(count, "other callback"), words::time(took)));
         }
         format!("{}, {none}", names.join(" and "))

@@ -87,7 +87,7 @@ pub(super) fn crowds(model: &Model) -> Vec<Finding> {
         let victims = worst.victims(model).lines();
         let (took, all) = (worst.took, alike.iter().fold(0_u64, |all, crowd| all.saturating_add(crowd.took)));
         let sentence = format!(
-            "{} held the loop for {} together, in one turn. {}",
+            "{}, held the loop for {} together, in one turn. {}",
             worst.words(),
             words::time(took),
             waited(&victims)

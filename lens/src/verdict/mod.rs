@@ -20,6 +20,7 @@ pub(crate) use victims::victims;
 use held::who;
 
 use crate::model::{Callback, Chain, Happened, Model, Passed, Side, Step, StepState};
+use crate::trace::Gaps;
 use crate::views::{Ink, Text, words};
 use std::collections::BTreeMap;
 
@@ -28,6 +29,10 @@ pub const SLOW: u64 = 10_000_000;
 
 /// The verdict names each peer that does not read for longer.
 pub const FULL: u64 = 1_000_000_000;
+
+/// The verdict names each connection that stays open for longer after its peer has closed, if the program writes nothing
+/// more.
+pub const KEPT_OPEN: u64 = 1_000_000_000;
 
 /// Maximum number of findings of one kind that have a sentence each. The others are counted.
 pub const MAX_TOLD: usize = 10;
@@ -57,6 +62,8 @@ pub enum About {
     DoesNotRead,
     /// A connection was left open when the program ended.
     Leaked,
+    /// A peer has closed its connection, and the program kept it open.
+    KeptOpen,
     /// Calls to the system that find nothing to do, again and again.
     Storm,
     /// The system has no descriptor left.
@@ -75,6 +82,7 @@ impl About {
             About::FiredTwice => "second firings",
             About::DoesNotRead => "peers that did not read",
             About::Leaked => "connections that were still open at the end",
+            About::KeptOpen => "places with connections that the peer had closed",
             About::Storm => "sockets with calls that found nothing to do",
             About::NoDescriptors => "kinds of calls that found no free descriptor",
         }
@@ -103,8 +111,10 @@ pub struct Finding {
 pub struct Verdict {
     /// The worst first.
     pub findings: Vec<Finding>,
-    /// What the trace is, in a sentence.
+    /// What the trace is, in a sentence or two.
     pub summary: String,
+    /// Whether events are missing in it.
+    has_gaps: bool,
 }
 
 impl Verdict {
@@ -118,15 +128,21 @@ impl Verdict {
         findings.extend(unhandled(model));
         findings.extend(deferreds(model));
         findings.extend(system::sockets(model));
+        findings.extend(system::kept_open(model));
         findings.extend(system::storms(model));
         findings.extend(system::no_descriptors(model));
         findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.took), finding.at));
-        Verdict { findings, summary: summary(model) }
+        Verdict { findings, summary: summary(model), has_gaps: model.gaps != Gaps::default() }
     }
 
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// What is said if nothing is wrong.
+    pub(crate) fn clean_words(&self) -> &'static str {
+        if self.has_gaps { "Nothing is wrong in what is there." } else { "Nothing is wrong in it." }
     }
 
     /// As text without colours.
@@ -140,7 +156,7 @@ impl Verdict {
         out.block(Ink::Title, &words::wrapped(&self.summary, 0));
         out.line(Ink::Plain, "");
         if self.is_clean() {
-            out.line(Ink::Value, "Nothing is wrong in it.");
+            out.line(Ink::Value, self.clean_words());
         }
         let mut told: BTreeMap<About, usize> = BTreeMap::new();
         for finding in &self.findings {
@@ -176,10 +192,31 @@ fn summary(model: &Model) -> String {
     if !hosts.is_empty() {
         text.push_str(&format!(", on {}", words::count(hosts.len(), "host")));
     }
-    text + match (model.is_full, model.is_cut) {
+    text += match (model.is_full, model.is_cut) {
         (true, _) => ". The file was full before the program ended.",
         (false, true) => ". The trace ends before the program: its last second may be missing.",
         (false, false) => ".",
+    };
+    missing(model.gaps).into_iter().fold(text, |text, missing| format!("{text} {missing}"))
+}
+
+/// What a trace that is not whole cannot tell.
+fn missing(gaps: Gaps) -> Option<String> {
+    let events = |count: u64| match count {
+        1 => "1 event is missing".to_owned(),
+        count => format!("{count} events are missing"),
+    };
+    let first = match gaps.before {
+        0 => None,
+        1 => Some("The first event is missing: what began in it is told as far as it is known.".to_owned()),
+        count => Some(format!("The first {}: what began in them is told as far as it is known.", events(count))),
+    };
+    let midst = (gaps.between > 0).then(|| format!("{} in its midst.", events(gaps.between)));
+    match (gaps.misplaced, first, midst) {
+        (0, None, None) => None,
+        (0, first, midst) => Some([first, midst].into_iter().flatten().collect::<Vec<_>>().join(" ")),
+        (1, ..) => Some("1 line stands behind a later one: what this says may be wrong.".to_owned()),
+        (count, ..) => Some(format!("{count} lines stand behind later ones: what this says may be wrong.")),
     }
 }
 
@@ -262,11 +299,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         let at = chain.log.first().map_or(0, |event| event.at);
         // A simulated program is cut off in the midst of its work when its world ends, or when its host crashes.
         let is_over = chain.host.is_empty() && model.has_ended(&chain.host);
-        let has_waiting = || {
-            let mut steps = chain.steps.iter().filter_map(|step| chains.steps.get(step));
-            steps.any(|step| step.state == StepState::Waits)
-        };
-        if is_over && chain.has_fired && !chain.is_gone && chain.is_paused() && has_waiting() {
+        if is_over && chain.has_fired && !chain.is_gone && chain.is_paused() && is_waited_for(model, chain) {
             let (name, place) = (chains.name(chain.number), chain.place.clone());
             let made = words::line_of(&place);
             let sentence = format!("{name}, made at {made}, has its result, and was still paused at the end.");
@@ -305,6 +338,28 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether something waits for the result of a Deferred that has one: its callbacks, the Deferred to which one of its
+/// callbacks or its hand-on leads, a list that nothing has decided, code that awaits it.
+fn is_waited_for(model: &Model, chain: &Chain) -> bool {
+    let chains = &model.chains;
+    let mut steps = chain.steps.iter().filter_map(|step| chains.steps.get(step));
+    let has_waiting = steps.any(|step| step.state == StepState::Waits);
+    let is_there = |number: Option<u64>| chains.chains.get(&number?).filter(|outer| !outer.is_gone);
+    let outer_waits = is_there(chain.inner_of).is_some_and(|outer| outer.waits_for == Some(chain.number));
+    let list_waits = is_there(chain.list).is_some_and(|list| !list.has_fired);
+    let (mut awaits, mut other_waits) = (0, false);
+    for event in &chain.log {
+        match event.what {
+            Happened::Awaited(None) => awaits += 1,
+            Happened::AwaitEnd(_) => awaits -= 1,
+            Happened::WillHandOn(to) => other_waits = is_there(Some(to)).is_some_and(|to| !to.has_fired),
+            Happened::HandedOn(_) => other_waits = false,
+            _ => {}
+        }
+    }
+    has_waiting || outer_waits || list_waits || other_waits || awaits > 0
 }
 
 /// What waits for a Deferred, and what waits for that.

@@ -3,9 +3,9 @@
 //!
 //! Next: `../views/mod.rs`, the pictures.
 
-use super::{About, FULL, Finding, STORM};
+use super::{About, FULL, Finding, KEPT_OPEN, MAX_VICTIMS, STORM};
 use crate::Event;
-use crate::model::Model;
+use crate::model::{Model, Socket};
 use crate::views::words;
 use std::collections::BTreeMap;
 
@@ -38,6 +38,49 @@ pub(super) fn sockets(model: &Model) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Connections that the program keeps open although the peer has closed, until the program ends or stops. A program that
+/// still writes to a peer that only ended its side makes no mistake.
+pub(super) fn kept_open(model: &Model) -> Vec<Finding> {
+    let end = model.events.last().map_or(0, |event| event.ns);
+    let mut alike: BTreeMap<(&str, &str), Vec<(u64, &Socket)>> = BTreeMap::new();
+    for socket in &model.sockets.sockets {
+        let Some(closed) = socket.peer_ended.filter(|_| !socket.has_written_since && socket.waiting == 0) else {
+            continue;
+        };
+        let until = match &socket.ended {
+            Some((ns, ..)) if socket.is_stopped => *ns,
+            Some(_) => continue,
+            // A simulated host that crashes, or is cut off when its world ends, has not kept it.
+            None if !socket.host.is_empty() => continue,
+            None => end,
+        };
+        let time = until.saturating_sub(closed);
+        if time > KEPT_OPEN {
+            alike.entry((&socket.host, &socket.place)).or_default().push((time, socket));
+        }
+    }
+    let finding = |((host, place), mut kept): ((&str, &str), Vec<(u64, &Socket)>)| {
+        kept.sort_by_key(|(time, socket)| (std::cmp::Reverse(*time), socket.at));
+        let (took, first) = kept[0];
+        let host = if host.is_empty() { String::new() } else { format!("On {host}: ") };
+        let asked = if first.outgoing { "connections requested" } else { "connections to the port opened" };
+        let at = if place.is_empty() { String::new() } else { format!(": {asked} at {}", words::line_of(place)) };
+        let (peers, time) = match kept.len() {
+            1 => ("1 peer has closed, whose connection".to_owned(), "for"),
+            many => (format!("{many} peers have closed, whose connections"), "for up to"),
+        };
+        let sentence = format!("{host}{peers} the program kept open {time} {}{at}.", words::time(took));
+        let name = |(time, socket): &(u64, &Socket)| format!("{}: for {}", socket.name(), words::time(*time));
+        let mut details: Vec<String> = kept.iter().take(MAX_VICTIMS).map(name).collect();
+        if kept.len() > MAX_VICTIMS {
+            details.push(words::count(kept.len() - MAX_VICTIMS, "more connection"));
+        }
+        let at = first.arrows.iter().find(|arrow| arrow.what == "peer_ended").map_or(first.at, |arrow| arrow.at);
+        Finding { about: About::KeptOpen, sentence, details, place: place.to_owned(), took, at }
+    };
+    alike.into_iter().map(finding).collect()
 }
 
 pub(super) fn storms(model: &Model) -> Vec<Finding> {

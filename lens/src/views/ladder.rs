@@ -13,15 +13,17 @@
 //! A Deferred that a callback gave back stands inside, as a ladder of its own; so do the inputs of a list, and what a
 //! coroutine awaits. Everything that is drawn is in this structure, and [`Ladders::path`] reads the path off it.
 //!
-//! Next: `request.rs`, the ladders that have to do with each other.
+//! Next: `path.rs`, the callbacks that ran.
 
 use super::words;
 use crate::model::{Chain, ChainEvent, Happened, Model, Passed, Run, Side, Step, StepState};
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 
 /// Maximum nesting of ladders in a picture. Deeper ones stand beside it.
 pub const MAX_DEPTH: usize = 4;
+
+/// Maximum number of inputs in a row that are missing and have a remark each. A file may have any index.
+const MAX_MISSING: usize = 8;
 
 /// The lane on which the path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Ladder {
     pub role: String,
     /// Where it was made.
     pub place: String,
+    /// Whether it is older than the trace.
+    pub is_partial: bool,
     /// The event that made it.
     pub made_at: Option<usize>,
     /// From top to bottom.
@@ -114,18 +118,6 @@ pub enum RungKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ladders(pub Vec<Ladder>);
 
-/// A callback that ran, as the picture shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnPath {
-    /// What the program calls it: its name, or its number.
-    pub name: String,
-    /// Whether the path comes in on the lane of the failures.
-    pub is_failure: bool,
-    /// The value, or the name of the error.
-    pub what: String,
-    at: usize,
-}
-
 impl Ladders {
     /// The ladders of all Deferreds.
     pub fn new(model: &Model) -> Ladders {
@@ -188,30 +180,6 @@ impl Ladders {
         }
         false
     }
-
-    /// The callbacks that ran, in the order in which they ran, read off the rows.
-    pub fn path(&self) -> Vec<OnPath> {
-        fn collect(ladders: &[Ladder], path: &mut Vec<OnPath>) {
-            for rung in ladders.iter().flat_map(|ladder| &ladder.rungs) {
-                match (&rung.kind, rung.when) {
-                    (RungKind::Inside(inner), _) => collect(inner, path),
-                    (RungKind::Ran { side, name, input }, Some((_, at))) if *side != Side::Body => {
-                        let what = match input {
-                            Some(Passed::Failure { type_name, text, .. }) => words::name_of_error(type_name, text),
-                            Some(value) => words::passed(value),
-                            None => String::new(),
-                        };
-                        path.push(OnPath { name: name.clone(), is_failure: rung.lane == Lane::Failure, what, at });
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let mut path = Vec::new();
-        collect(&self.0, &mut path);
-        path.sort_by_key(|step| step.at);
-        path
-    }
 }
 
 /// The Deferreds that each run of a coroutine's body awaits, by the number of that step.
@@ -247,11 +215,17 @@ impl Builder<'_> {
             title: format!("{}{}", host.trim_start_matches(": "), self.model.chains.name(number)),
             role: role.to_owned(),
             place: chain.place.clone(),
+            is_partial: chain.is_partial,
             made_at: chain.log.first().map(|made| made.at),
             rungs: Vec::new(),
         };
         if chain.is_list() {
-            let inputs = self.model.chains.inputs(number).into_iter().enumerate();
+            let inputs = self.model.chains.inputs(number);
+            for index in missing(&inputs) {
+                let detail = format!("input {index} is not told in this trace");
+                ladder.push(Rung { detail, ..rung(RungKind::Note, String::new(), "", None) });
+            }
+            let inputs = inputs.into_iter();
             let inside: Vec<_> =
                 inputs.filter_map(|(index, input)| self.ladder(input, &format!("input {index}"), depth + 1)).collect();
             ladder.inside(inside);
@@ -431,6 +405,14 @@ impl Builder<'_> {
 }
 
 impl Ladder {
+    /// Where it was made, in words.
+    pub(super) fn made(&self) -> String {
+        match self.is_partial {
+            true => "made before this trace begins".to_owned(),
+            false => format!("made at {}", words::short_place(&self.place)),
+        }
+    }
+
     fn lane(&self) -> Lane {
         self.rungs.last().map_or(Lane::Neither, |rung| rung.after)
     }
@@ -460,6 +442,17 @@ impl Ladder {
     }
 }
 
+/// The places of a list that no input has, before the last one that is known.
+fn missing(inputs: &[(u64, u64)]) -> Vec<u64> {
+    let mut missing = Vec::new();
+    let mut next = 0;
+    for (index, _) in inputs {
+        missing.extend((next..*index).take(MAX_MISSING));
+        next = index.saturating_add(1);
+    }
+    missing
+}
+
 fn rung(kind: RungKind, label: String, place: &str, when: Option<(u64, usize)>) -> Rung {
     let (lane, after) = (Lane::Neither, Lane::Neither);
     Rung { kind, lane, after, label, detail: String::new(), place: place.to_owned(), when, order: 0 }
@@ -473,11 +466,4 @@ fn label(step: &Step) -> String {
         Side::Body => "body",
     };
     if step.name.is_empty() { format!("{what} {}", step.number) } else { format!("{what} {}", step.name) }
-}
-
-impl fmt::Display for OnPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let way = if self.is_failure { "err" } else { "ok" };
-        write!(f, "{} {way} {}", self.name, self.what)
-    }
 }

@@ -53,8 +53,11 @@ impl Ladder {
         let title = format!("{role}{}", self.title);
         svg.begin(self.made_at);
         svg.text("title", (x, top + 14), &title);
-        let place = words::short_place(&self.place);
-        svg.place("soft small", (x + width_of(&title, "") + 16, top + 14), &self.place, &format!("made at {place}"));
+        let (made, behind) = (self.made(), (x + width_of(&title, "") + 16, top + 14));
+        match self.is_partial {
+            true => svg.text("soft small", behind, &made),
+            false => svg.place("soft small", behind, &self.place, &made),
+        }
         svg.text("okt small mid", (x + OK, top + 34), "value");
         svg.text("errt small mid", (x + ERR, top + 34), "failure");
         svg.end();
@@ -109,7 +112,7 @@ impl Rung {
                 boxes(svg, x, top, *side, self.lane, true);
                 self.texts(svg, x, top + ROW / 2 + 4);
                 let tone = if self.after == Lane::Failure { "errt" } else { "" };
-                svg.text(tone, (x + TEXT + 16, top + ROW + 8), &words::cut_quoted(&self.detail, MAX_TEXT));
+                svg.text(tone, (x + TEXT + 16, top + ROW + 8), &words::cut_way(&self.detail, MAX_TEXT));
                 svg.end();
                 return bottom;
             }

@@ -14,6 +14,11 @@ const BODY: &str = " ▒▒▒▒▒   ";
 /// The width of a text, in columns.
 pub(crate) const WIDTH: usize = 80;
 
+/// Maximum number of lines of what a callback made of its input; a ladder far inside has narrow ones.
+const MAX_LINES: usize = 2;
+const MAX_LINES_NARROW: usize = 4;
+const NARROW: usize = 50;
+
 impl Ladders {
     /// As text.
     pub fn text(&self) -> Text {
@@ -42,8 +47,7 @@ impl Ladders {
 impl Ladder {
     fn write(&self, out: &mut Text, indent: &str) {
         let role = if self.role.is_empty() { String::new() } else { format!("{}: ", self.role) };
-        let made = format!("made at {}", words::short_place(&self.place));
-        line(out, indent, (Ink::Title, &format!("{role}{}", self.title)), &made);
+        line(out, indent, (Ink::Title, &format!("{role}{}", self.title)), &self.made());
         line(out, indent, (Ink::Plain, " ok  err"), "");
         let begin = indent.chars().count();
         out.ink(begin + 1..begin + 3, Ink::Value);
@@ -118,14 +122,10 @@ fn line(out: &mut Text, indent: &str, (ink, left): (Ink, &str), right: &str) {
     };
     let (long, wide) = (left.chars().count(), right.chars().count());
     if right.is_empty() || long + 2 + wide > room {
-        let below = room.saturating_sub(12);
-        let (mut first, mut rest) = broken(left, room);
-        if let Some(excess) = rest.as_ref().and_then(|rest| rest.chars().count().checked_sub(below)) {
-            (first, rest) = broken(&words::cut_quoted(left, long - excess), room);
-        }
-        put(ink, &first, room);
-        if let Some(rest) = rest {
-            put(ink, &format!("{:12}{}", lanes_of(left), words::cut(&rest, below)), room);
+        let below = room.saturating_sub(12).max(1);
+        for (index, piece) in lines_of(left, (room, below)).iter().enumerate() {
+            let begin = if index == 0 { String::new() } else { format!("{:12}", lanes_of(left)) };
+            put(ink, &format!("{begin}{piece}"), room);
         }
         if !right.is_empty() {
             let right = words::cut(right, room.saturating_sub(10));
@@ -170,6 +170,31 @@ fn lanes_of(line: &str) -> String {
     let is_lane = |column: usize| matches!(column, 1 | 5);
     let below = |(column, char)| if char == '▒' && is_lane(column) { '┆' } else { below(char) };
     line.chars().take(LANES - 1).enumerate().map(below).collect()
+}
+
+/// Breaks a text into lines: the first has this room, and those below it have the other one. If there would be too many,
+/// what the text quotes is cut: what came of it stays.
+fn lines_of(text: &str, (room, below): (usize, usize)) -> Vec<String> {
+    let max = if room < NARROW { MAX_LINES_NARROW } else { MAX_LINES };
+    let wrapped = |text: &str| {
+        let (first, mut rest) = broken(text, room);
+        let mut lines = vec![first];
+        while let Some(left) = rest.take() {
+            let (line, more) = broken(&left, below);
+            lines.push(line);
+            rest = more;
+        }
+        lines
+    };
+    let mut most = room + below * (max - 1);
+    let text = words::cut_way(text, most);
+    loop {
+        let lines = wrapped(&words::cut_way(&text, most));
+        if lines.len() <= max || most <= room {
+            return lines;
+        }
+        most -= 1;
+    }
 }
 
 /// Breaks a text that is too long for its room, between words if it can.

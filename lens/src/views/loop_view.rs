@@ -25,8 +25,8 @@ const PICTURE: usize = 120;
 /// What the marks of a text are.
 const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on.\n\
     e, c, t, f, x: something happened in this phase.\n\
-    together: the callbacks of one turn.\n\
-    together, longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
+together: the callbacks of one turn.\n\
+    Times: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
 
 /// The phases of a turn, in their order, with a letter for each.
 pub(super) const PHASES: [(&str, char); 6] =

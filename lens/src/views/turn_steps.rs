@@ -22,9 +22,8 @@ pub(super) fn steps(model: &Model, turn: &Turn) -> Vec<(u64, usize, String)> {
         let text = match event.kind.as_str() {
             "phase" => format!("── {}", event.phase),
             "call" => {
-                let failed = event.text("failed");
-                let outcome =
-                    if failed.is_empty() { event.number("done").unwrap_or(0).to_string() } else { failed.to_owned() };
+                let failed = event.error();
+                let outcome = if failed.is_empty() { event.number("done").unwrap_or(0).to_string() } else { failed };
                 format!("{}{socket}: {outcome}", event.text("call"))
             }
             "callback_begin" => event.text("words").to_owned(),

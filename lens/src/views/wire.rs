@@ -44,6 +44,8 @@ pub struct Row {
     pub range: Option<(u64, u64)>,
     /// Whether one read took just what this arrow has brought, when it came.
     pub is_read: bool,
+    /// The bytes that the arrow carries, if the trace has all of them.
+    pub bytes: Option<Vec<u8>>,
     /// When.
     pub ns: u64,
     /// The event, as an index.
@@ -87,7 +89,18 @@ impl Wire {
     /// One connection of a real program.
     pub fn of_socket(model: &Model, socket: &Socket) -> Wire {
         let me = if socket.host.is_empty() { "the program".to_owned() } else { socket.host.clone() };
-        let lanes = vec![if socket.peer.is_empty() { "the peer".to_owned() } else { socket.peer.clone() }, me];
+        let peer = match (socket.is_port, socket.peer.is_empty()) {
+            // Its address is our own, and each datagram may have another one.
+            (true, _) => "the peers".to_owned(),
+            (false, true) => "the peer".to_owned(),
+            (false, false) => socket.peer.clone(),
+        };
+        let me = match (socket.is_port, socket.host.is_empty()) {
+            (true, true) => socket.name(),
+            (true, false) => format!("{me}, {}", socket.name()),
+            (false, _) => me,
+        };
+        let lanes = vec![peer, me];
         let mut rows = Vec::new();
         let row = |what: What, label: String, arrow: &Arrow| Row {
             what,
@@ -95,6 +108,7 @@ impl Wire {
             link: None,
             range: None,
             is_read: false,
+            bytes: (arrow.count > 0 && arrow.bytes.len() as u64 == arrow.count).then(|| arrow.bytes.clone()),
             ns: arrow.ns,
             at: arrow.at,
             seq: model.events.get(arrow.at).map_or(0, |event| event.seq),
@@ -118,6 +132,10 @@ impl Wire {
                 "shutdown" => (from_us(Carried::End), "FIN: we have ended our side".to_owned()),
                 "close" if has_ended("reset_on_close") => {
                     (from_us(Carried::End), "RST: we end the connection".to_owned())
+                }
+                "close" if socket.is_port => {
+                    rows.push(row(What::Mark(1), "the port is closed".to_owned(), arrow));
+                    continue;
                 }
                 // After that, or without a connection, there is nothing left to say to the peer.
                 "close" if has_ended("shutdown") || was_refused || was_broken => continue,
@@ -225,9 +243,16 @@ fn excerpt(bytes: &[u8], count: u64) -> String {
     if !tls.is_empty() {
         return tls;
     }
-    let text = words::cut_middle(&bytes.escape_ascii().to_string(), MAX_BYTES);
-    let more = if bytes.len() as u64 >= count || text.contains('…') { "" } else { "…" };
-    quoted(&format!("{text}{more}"))
+    let shown = bytes.escape_ascii().to_string();
+    // The trace may have the first bytes only: then nobody knows how they end.
+    match bytes.len() as u64 >= count {
+        true => quoted(&words::cut_middle(&shown, MAX_BYTES)),
+        false => {
+            let begin = words::cut(&format!("{shown}…"), MAX_BYTES);
+            let begin = begin.trim_end_matches('…');
+            quoted(&format!("{}…", begin.strip_suffix('\\').unwrap_or(begin)))
+        }
+    }
 }
 
 /// Bytes that are shown in escapes, between quotes. With these quotes, those among the bytes need no escape.

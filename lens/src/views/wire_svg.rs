@@ -17,7 +17,7 @@ const LOST_BEFORE: i64 = 6;
 const MIN_GAP: i64 = 280;
 const MAX_GAP: i64 = 400;
 
-/// The tones of messages that go over the wire again and again.
+/// The tones of messages that go over the wire again and again. A page has the same.
 const TONES: [&str; 4] = ["coolline", "twoline", "threeline", "fourline"];
 
 /// That of the others.
@@ -57,7 +57,7 @@ impl Wire {
                     // It leaves higher up if it was under way; not higher than the row above, so that texts stay readable.
                     let slope = if *sent < row.ns { 8 } else { 0 };
                     let class = match carried {
-                        Carried::Bytes => tones.get(&*row.label).unwrap_or(&PLAIN),
+                        Carried::Bytes => tone_of(&tones, row).map_or(PLAIN, |tone| TONES[tone]),
                         Carried::End | Carried::Lost => "hotline",
                     };
                     if *carried == Carried::Lost {
@@ -119,7 +119,7 @@ impl Wire {
             legend.push("An arrow that ends in a cross: it is lost on the way.");
         }
         if !tones.is_empty() {
-            legend.push("Arrows of one colour carry the same bytes; grey ones are not repeated.");
+            legend.push("Arrows of one colour carry the same bytes. At most four messages have a colour, those that come again most often.");
         }
         for (line, text) in (0..).zip(legend) {
             svg.text("soft small", (8, bottom + 40 + line * 18), text);
@@ -141,7 +141,8 @@ pub(super) fn folded(rows: &[Row]) -> Vec<Row> {
     for pieces in rows.chunk_by(is_same) {
         match pieces {
             [first, between @ .., last] if between.len() >= 2 && matches!(first.what, What::Arrow { .. }) => {
-                let others = Row { label: format!("… {} more pieces", between.len()), ..between[0].clone() };
+                let others =
+                    Row { label: format!("… {} more pieces", between.len()), bytes: None, ..between[0].clone() };
                 folded.extend([first.clone(), others, last.clone()]);
             }
             pieces => folded.extend(pieces.iter().cloned()),
@@ -150,16 +151,27 @@ pub(super) fn folded(rows: &[Row]) -> Vec<Row> {
     folded
 }
 
-/// The tone of each message that goes over the wire again and again.
-fn tones(rows: &[Row]) -> HashMap<&str, &'static str> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    let mut tones = HashMap::new();
-    for row in rows.iter().filter(|row| matches!(row.what, What::Arrow { carried: Carried::Bytes, .. })) {
-        let count = counts.entry(&row.label).or_default();
-        *count += 1;
-        if *count == 3 {
-            tones.insert(&*row.label, TONES[tones.len() % TONES.len()]);
-        }
+/// The tone of each message that comes again most often, by its bytes. Of a message of which the trace has only a part,
+/// nobody knows whether it is the same as another one.
+pub(super) fn tones(rows: &[Row]) -> HashMap<&[u8], usize> {
+    let mut counts: HashMap<&[u8], (usize, usize)> = HashMap::new();
+    for (index, bytes) in rows.iter().enumerate().filter_map(|(index, row)| Some((index, message(row)?))) {
+        counts.entry(bytes).or_insert((0, index)).0 += 1;
     }
-    tones
+    let mut again: Vec<_> = counts.into_iter().filter(|(_, (count, _))| *count > 1).collect();
+    again.sort_by_key(|(_, (count, first))| (std::cmp::Reverse(*count), *first));
+    again.truncate(TONES.len());
+    again.sort_by_key(|(_, (_, first))| *first);
+    again.into_iter().zip(0..).map(|((bytes, _), tone)| (bytes, tone)).collect()
+}
+
+/// The tone of a row, if it has one.
+pub(super) fn tone_of(tones: &HashMap<&[u8], usize>, row: &Row) -> Option<usize> {
+    tones.get(message(row)?).copied()
+}
+
+/// The bytes that an arrow carries, if they are known.
+fn message(row: &Row) -> Option<&[u8]> {
+    let is_arrow = matches!(row.what, What::Arrow { carried: Carried::Bytes, .. });
+    row.bytes.as_deref().filter(|_| is_arrow)
 }

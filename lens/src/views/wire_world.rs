@@ -47,11 +47,21 @@ impl Wire {
             };
             if let Some((what, label, range)) = told {
                 let (link, ns, seq) = (event.number("link"), event.ns, event.seq);
-                rows.push(Row { what, label, link, range, is_read: false, ns, at, seq });
+                let bytes = whole_bytes(&what, &label);
+                rows.push(Row { what, label, link, range, is_read: false, bytes, ns, at, seq });
             }
         }
         Wire { lanes: lanes.into_iter().map(str::to_owned).collect(), rows, ..Wire::default() }
     }
+}
+
+/// The bytes of an arrow, as they are shown, if it carries one write or datagram and its words have all of that.
+fn whole_bytes(what: &What, label: &str) -> Option<Vec<u8>> {
+    let shown = label.strip_prefix("UDP ").unwrap_or(label);
+    let inside = shown.strip_prefix('“').and_then(|shown| shown.strip_suffix('”'));
+    // Bytes that are no ASCII stand in escapes, so these are signs of ours: of more bytes, or of several writes.
+    let inside = inside.filter(|inside| !inside.contains(['…', '“', '”']))?;
+    matches!(what, What::Arrow { carried: Carried::Bytes, .. }).then(|| inside.as_bytes().to_vec())
 }
 
 /// What is told of an event: what it is, its words, and which bytes of the stream.

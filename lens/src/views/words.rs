@@ -60,6 +60,36 @@ pub(crate) fn cut_quoted(text: &str, max: usize) -> String {
     }
 }
 
+/// `INPUT → OUTCOME` cut to this many characters: neither side loses more than it must, so that the outcome stays.
+pub(crate) fn cut_way(text: &str, max: usize) -> String {
+    const ARROW: &str = " → ";
+    let count = |text: &str| text.chars().count();
+    if count(text) <= max {
+        return text.to_owned();
+    }
+    let Some((came, way)) = arrow(text, ARROW).map(|at| (&text[..at], &text[at + ARROW.len()..])) else {
+        return cut_quoted(text, max);
+    };
+    let room = max.saturating_sub(ARROW.chars().count());
+    let for_way = count(way).min((room / 2).max(room.saturating_sub(count(came))));
+    format!("{}{ARROW}{}", cut_quoted(came, room - for_way), cut_quoted(way, for_way))
+}
+
+/// Where the first arrow stands that is not in quotes.
+fn arrow(text: &str, arrow: &str) -> Option<usize> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, char) in text.char_indices() {
+        match char {
+            '"' if !is_escaped => is_quoted = !is_quoted,
+            _ if !is_quoted && text[at..].starts_with(arrow) => return Some(at),
+            _ => {}
+        }
+        is_escaped = char == '\\' && !is_escaped;
+    }
+    // A quote that was cut off has no end.
+    text.find(arrow)
+}
+
 /// Cut to this many characters in the middle: both ends of a message say what it is. An escape such as
 /// `\n` is not cut apart.
 pub(crate) fn cut_middle(text: &str, max: usize) -> String {
@@ -67,8 +97,14 @@ pub(crate) fn cut_middle(text: &str, max: usize) -> String {
     if count <= max {
         return text.to_owned();
     }
-    let (begin, end) = (max.saturating_sub(1) / 2, max.saturating_sub(1).div_ceil(2));
     let chars: Vec<char> = text.chars().collect();
+    let (mut begin, mut end) = (max.saturating_sub(1) / 2, max.saturating_sub(1).div_ceil(2));
+    // Where something is left out already, the rest is left out, too: the text would look as if it had all between.
+    if let Some(gap) = chars.iter().position(|char| *char == '…') {
+        let behind = count - gap - 1;
+        end = end.min(behind).max((begin + end).saturating_sub(gap));
+        begin = max.saturating_sub(1) - end;
+    }
     let (begin, end) = (&chars[..begin], &chars[count - end..]);
     let begin = begin.strip_suffix(&['\\']).unwrap_or(begin);
     let end = if chars[count - end.len() - 1] == '\\' { &end[end.len().min(1)..] } else { end };
@@ -179,6 +215,11 @@ mod tests {
         assert_eq!(cut_quoted("\"a\\\"bcdef\" → 1", 9), "\"a…\" → 1", "no half escape");
         assert_eq!([cut_quoted("no quotes", 4), cut_quoted("\"a\" is short", 5)], ["no …", "\"a\" …"]);
         assert_eq!([cut_middle("abcdef", 4), cut_middle("abcdef", 6)], ["a…ef", "abcdef"]);
+        assert_eq!([cut_middle("abcdef…xy", 6), cut_middle("ab…uvwxyz", 6)], ["abc…xy", "ab…xyz"], "one gap is left");
+        let both = r#""a long value" → "another one that is long""#;
+        assert_eq!(cut_way(both, 23), r#""a long …" → "another…""#);
+        assert_eq!(cut_way("[1, 2, 3, 4, 5, 6] → [7, 8, 9, 10, 11, 12]", 21), "[1, 2, 3… → [7, 8, 9…");
+        assert_eq!(cut_way(r#""a → b is long indeed" → 7"#, 14), r#""a → b i…" → 7"#);
         assert_eq!([cut_middle(r"\nbcdef", 4), cut_middle(r"abcd\ne", 4)], ["…ef", "a…e"], "no half escape");
     }
 }

@@ -34,5 +34,5 @@ impl Lines {
 
 /// What these lines of a trace mean.
 pub fn model(text: &str) -> Model {
-    Model::new(Trace::read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}:\n{text}")))
+    Model::new(Trace::read_part(text.as_bytes()).unwrap_or_else(|error| panic!("{error}:\n{text}")))
 }

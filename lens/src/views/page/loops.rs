@@ -3,6 +3,7 @@
 //! Next: `wires.rs`, the connections.
 
 use super::data::Table;
+use super::links::Links;
 use super::part::Part;
 use crate::model::{Model, Turn};
 use crate::verdict::holds;
@@ -25,7 +26,7 @@ pub(super) struct Loops {
 }
 
 impl Loops {
-    pub(super) fn new(model: &Model, part: &Part, texts: &mut Table) -> Option<Loops> {
+    pub(super) fn new(model: &Model, part: &Part, texts: &mut Table, links: &Links<'_>) -> Option<Loops> {
         let all = loops(model, part);
         let shown = &all[..all.len().min(MAX_LOOPS)];
         let first = shown.first()?;
@@ -58,7 +59,7 @@ impl Loops {
             .collect();
         html.push_str(LEGEND);
         html.push_str(&calls(model, shown));
-        html.push_str(&held(model, shown));
+        html.push_str(&held(model, shown, links));
         Some(Loops { data: Value::Array(data), html })
     }
 }
@@ -129,7 +130,7 @@ fn row(column: &Column, texts: &mut Table) -> Value {
 }
 
 /// What held these loops, the longest first, and what waited for that.
-fn held(model: &Model, loops: &[Program<'_>]) -> String {
+fn held(model: &Model, loops: &[Program<'_>], links: &Links<'_>) -> String {
     let mut holds = holds(model, loops.iter().flat_map(|of| &of.turns).copied());
     holds.sort_by_key(|hold| std::cmp::Reverse(hold.took));
     if holds.is_empty() {
@@ -137,9 +138,8 @@ fn held(model: &Model, loops: &[Program<'_>]) -> String {
     }
     let mut html = "<h3>What held the loop, and what waited meanwhile</h3><ul class=\"found\">".to_owned();
     for hold in holds.iter().take(MAX_HELD) {
-        let victims: String =
-            hold.victims.iter().map(|victim| format!("<li>{}</li>", super::escaped(victim))).collect();
-        let sentence = super::escaped(&hold.sentence);
+        let victims: String = hold.victims.iter().map(|victim| format!("<li>{}</li>", links.linked(victim))).collect();
+        let sentence = links.linked(&hold.sentence);
         html.push_str(&format!("<li>{sentence}{}<ul>{victims}</ul></li>", super::step_to(hold.at)));
     }
     html.push_str("</ul>");

@@ -16,6 +16,7 @@
 //! Next: `part.rs`, the events of a page.
 
 mod data;
+mod links;
 mod loops;
 mod part;
 mod told;
@@ -30,6 +31,7 @@ use super::words;
 use crate::model::Model;
 use crate::verdict::{Finding, MAX_TOLD, Verdict};
 use data::Table;
+use links::Links;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -87,10 +89,10 @@ fn written(model: &Model, title: &str, part: &Part, verdict: &str, source: &dyn 
     let (mut texts, mut places) = (Table::default(), Table::default());
     let events = data::events(model, part, &mut texts, &mut places);
     let (waits, more) = data::waits(model, part, &mut texts, &mut places);
+    let loops = loops::Loops::new(model, part, &mut texts, &Links::new(source));
     let (files, source) = data::sources(&places, source);
     let mut sections = vec![("verdict", "Verdict", verdict.to_owned())];
     sections.extend(ladders(model, part, &files).map(|html| ("ladder", "Deferreds", html)));
-    let loops = loops::Loops::new(model, part, &mut texts);
     let wires = wires::wires(model, part, &mut texts);
     let data = json!({
         "first": part.events.start, "total": model.events.len(), "moment": part.moment.unwrap_or(part.events.end),
@@ -155,16 +157,16 @@ fn step_to(at: usize) -> String {
 }
 
 fn verdict(model: &Model, source: &dyn Fn(&str) -> Option<Source>) -> String {
-    let verdict = Verdict::new(model);
+    let (verdict, links) = (Verdict::new(model), Links::new(source));
     let mut html = format!("<p class=\"summary\">{}</p>", escaped(&verdict.summary));
     if verdict.is_clean() {
-        return html + "<p class=\"fine\">Nothing is wrong in it.</p>";
+        return html + &format!("<p class=\"fine\">{}</p>", verdict.clean_words());
     }
     html.push_str("<ul class=\"found\">");
     let (mut told, mut more) = (BTreeMap::new(), 0);
     for finding in &verdict.findings {
         let count: &mut usize = told.entry(finding.about).or_default();
-        let sentences = if *count < MAX_TOLD { found(finding, source) } else { String::new() };
+        let sentences = if *count < MAX_TOLD { found(finding, source, &links) } else { String::new() };
         if sentences.is_empty() || html.len() + sentences.len() > MAX_VERDICT {
             more += 1;
         } else {
@@ -179,8 +181,8 @@ fn verdict(model: &Model, source: &dyn Fn(&str) -> Option<Source>) -> String {
     html
 }
 
-fn found(finding: &Finding, source: &dyn Fn(&str) -> Option<Source>) -> String {
-    let item = |line: &String| format!("<li>{}</li>", escaped(&words::cut(line, MAX_SENTENCE)));
+fn found(finding: &Finding, source: &dyn Fn(&str) -> Option<Source>, links: &Links<'_>) -> String {
+    let item = |line: &String| format!("<li>{}</li>", links.linked(&words::cut(line, MAX_SENTENCE)));
     let mut details: String = finding.details.iter().take(MAX_DETAILS).map(item).collect();
     if let Some(more) = finding.details.len().checked_sub(MAX_DETAILS).filter(|more| *more > 0) {
         details.push_str(&format!("<li>{}</li>", words::count(more, "more line")));
@@ -190,7 +192,7 @@ fn found(finding: &Finding, source: &dyn Fn(&str) -> Option<Source>) -> String {
     let lines = lines.map(|lines| {
         format!("<details><summary>{}</summary><pre tabindex=\"0\">{}</pre></details>", escaped(place), escaped(&lines))
     });
-    let (sentence, lines) = (escaped(&words::cut(&finding.sentence, MAX_SENTENCE)), lines.unwrap_or_default());
+    let (sentence, lines) = (links.linked(&words::cut(&finding.sentence, MAX_SENTENCE)), lines.unwrap_or_default());
     format!("<li>{sentence}{}<ul>{details}</ul>{lines}</li>", step_to(finding.at))
 }
 

@@ -44,8 +44,16 @@ function width_of(text, c) {
   return text.length * (c.includes("small") ? 6.7 : 7.9) * (c.includes("end") ? 0 : c.includes("mid") ? 0.5 : 1);
 }
 const cut = (text, max) => text.length > max ? text.slice(0, max - 1) + "…" : text;
+/* Where something is left out already, the rest is left out, too. */
 function cut_middle(text, max) {
-  return text.length <= max ? text : text.slice(0, (max - 1) >> 1) + "…" + text.slice(text.length - (max >> 1));
+  if (text.length <= max) return text;
+  let [begin, end] = [(max - 1) >> 1, max >> 1];
+  const gap = text.indexOf("…");
+  if (gap >= 0) {
+    end = Math.max(Math.min(end, text.length - gap - 1), max - 1 - gap);
+    begin = max - 1 - end;
+  }
+  return text.slice(0, begin) + "…" + text.slice(text.length - end);
 }
 const count = (number, what) => number === 1 ? "1 " + what : number + " " + what + "s";
 
@@ -220,7 +228,7 @@ function turn_table(turn, next) {
 /* The wire. */
 const wires = DATA.wires || [];
 /* A row's kind: 0 bytes, 1 an end, 2 a callback, 3 a remark, 4 bytes that one read took at once, 5 what is lost on the way. */
-const is_arrow = kind => kind < 2 || kind > 3, is_bytes = kind => kind === 0 || kind === 4;
+const is_arrow = kind => kind < 2 || kind > 3;
 const LINE = 34, MAX_HOSTS = 8, TONES = ["coolline", "twoline", "threeline", "fourline"];
 let [wire_now, hosts] = [0, []];
 function draw_wire() {
@@ -238,14 +246,7 @@ function draw_wire() {
   }
   names.room(right, 16);
   picture.room(right, bottom);
-  const [counts, tones] = [new Map(), new Map()];
-  for (const [, kind, , , text] of shown) {
-    if (!is_bytes(kind)) continue;
-    const label = text_of(text);
-    counts.set(label, (counts.get(label) || 0) + 1);
-    if (counts.get(label) === 3) tones.set(label, TONES[tones.size % TONES.length]);
-  }
-  shown.forEach(([event, kind, from, to, label, under_way = 0, hint = null], index) => {
+  shown.forEach(([event, kind, from, to, label, under_way = 0, hint = null, message], index) => {
     const [y, x1, x2, text] = [28 + index * LINE, x.get(from), x.get(to), text_of(label)];
     const moved = under_way ? `; ${time(under_way)} under way, since ${time(at(event).ns - under_way)}` : "";
     picture.begin(event, hint === null ? text : `${text_of(hint)}${moved}: ${text}`);
@@ -256,7 +257,7 @@ function draw_wire() {
         cut_middle(text, 44) + (kind === 4 ? ", read" : ""));
     } else if (is_arrow(kind)) {
       const [toward, slope] = [x1 < x2 ? -1 : 1, under_way ? 8 : 0];
-      const tone = kind === 1 || kind === 5 ? "hotline" : tones.get(text) || "plainline";
+      const tone = kind === 1 || kind === 5 ? "hotline" : TONES[message] || "plainline";
       /* What is lost ends in a cross before its line. */
       const end = kind === 5 ? x2 + toward * gap / 6 : x2;
       picture.line(tone, [x1, y - slope], [end, y]);
@@ -282,7 +283,8 @@ function draw_wire() {
   $("wire").replaceChildren(names.finish(), picture.finish());
   const notes = ["Down: time. An arrow: bytes on their way. A box: a callback that runs. “read” at "
     + "an arrow: one read took just what it brought. Any other read has a row, with the number of bytes. Red: an end of the "
-    + "connection, or an error; with a cross: it is lost on the way. Arrows of one colour carry the same bytes."];
+    + "connection, or an error; with a cross: it is lost on the way. Arrows of one colour carry the same "
+    + "bytes; at most four messages have a colour."];
   if (hosts.length < lanes.length) notes.push(`${hosts.length} of ${lanes.length} hosts are shown.`);
   if (shown.length < rows.length) notes.push(`${rows.length - shown.length} rows of other hosts are hidden.`);
   if (left_out) notes.push(`${left_out} later rows have no room on this page: lens TRACE --wire has them.`);

@@ -1,6 +1,6 @@
 //! [`told`]: an event in a few words.
 //!
-//! Next: `data.rs`, the events of a page.
+//! Next: `links.rs`, places in sentences.
 
 use crate::model::{Model, short};
 use crate::trace::Event;
@@ -11,7 +11,7 @@ pub(in crate::views) fn told(model: &Model, at: usize, event: &Event) -> String 
     let text = match &*event.kind {
         "call" => call(event),
         "network" => event.text("words").to_owned(),
-        kind if kind.starts_with("deferred_") || is_about_deferred(kind) => deferred(model, event),
+        kind if kind.starts_with("deferred_") || is_about_deferred(kind) => deferred(model, at, event),
         kind if is_about_socket(kind) => socket(model, at, event),
         _ => other(event),
     };
@@ -87,7 +87,7 @@ fn call(event: &Event) -> String {
         Some(socket) => format!(" on socket {socket}"),
         None => String::new(),
     };
-    let outcome = match (event.text("failed"), &*call) {
+    let outcome = match (&*event.error(), &*call) {
         ("WouldBlock", _) => ": nothing to do (WouldBlock)".to_owned(),
         ("", "read" | "write") => format!(": {}", words::count(done(event) as usize, "byte")),
         ("", "poll") => format!(
@@ -131,7 +131,7 @@ fn socket(model: &Model, at: usize, event: &Event) -> String {
     }
 }
 
-fn deferred(model: &Model, event: &Event) -> String {
+fn deferred(model: &Model, at: usize, event: &Event) -> String {
     let name = |key: &str| event.number(key).map(|number| model.chains.name(number)).unwrap_or_default();
     let (this, with) = (name("deferred"), result(event));
     let step = || {
@@ -146,6 +146,9 @@ fn deferred(model: &Model, event: &Event) -> String {
         "deferred_made" => format!("{this} is made"),
         "step_added" => format!("{} {} is added to {this}", event.text("side").replace("both", "callback"), step()),
         "deferred_fired" => format!("{this} is fired with {with}"),
+        "deferred_refused" if !model.chains.is_mistake(event.number("deferred").unwrap_or(0), at) => {
+            format!("{this} is fired after the cancel: refused")
+        }
         "deferred_refused" => format!("{this} is fired a second time: refused"),
         "deferred_ignored" => format!("{this} is fired after a cancel: ignored"),
         "step_begin" if with.is_empty() => format!("the body of {this} goes on"),

@@ -6,7 +6,7 @@ use super::data::Table;
 use super::part::Part;
 use crate::model::Model;
 use crate::views::wire::{Carried, Row, What, Wire};
-use crate::views::wire_svg::folded;
+use crate::views::wire_svg::{folded, tone_of, tones};
 use crate::views::words;
 use serde_json::{Value, json};
 
@@ -48,6 +48,7 @@ fn with_restarts(model: &Model, mut wire: Wire) -> Wire {
                 link: None,
                 range: None,
                 is_read: false,
+                bytes: None,
                 ns: event.ns,
                 at,
                 seq: event.seq,
@@ -65,6 +66,7 @@ fn row_list(name: &str, mut wire: Wire, part: &Part, left: &mut usize, texts: &m
     let rows = folded(&wire.rows);
     let shown = rows.len().min(*left);
     *left -= shown;
+    let tones = tones(&rows);
     let mut row = |row: &Row| {
         let label = texts.text(&words::cut_middle(&row.label, MAX_LABEL));
         let (kind, from, to, under_way) = match row.what {
@@ -82,9 +84,14 @@ fn row_list(name: &str, mut wire: Wire, part: &Part, left: &mut usize, texts: &m
         };
         let link = row.link.map(|link| format!("connection #{link}")).unwrap_or_default();
         let range = row.range.map(|(from, to)| format!(", bytes {from}..{to}")).unwrap_or_default();
-        match (under_way, format!("{link}{range}")) {
-            (0, hint) if hint.is_empty() => json!([row.at, kind, from, to, label]),
-            (_, hint) => json!([row.at, kind, from, to, label, under_way, texts.text(&hint)]),
+        let hint = match (under_way, format!("{link}{range}")) {
+            (0, hint) if hint.is_empty() => Value::Null,
+            (_, hint) => texts.text(&hint),
+        };
+        match (tone_of(&tones, row), &hint) {
+            (Some(tone), _) => json!([row.at, kind, from, to, label, under_way, hint, tone]),
+            (None, Value::Null) => json!([row.at, kind, from, to, label]),
+            (None, _) => json!([row.at, kind, from, to, label, under_way, hint]),
         }
     };
     let shown: Vec<Value> = rows[..shown].iter().map(&mut row).collect();
