@@ -109,7 +109,7 @@ fn a_delayed_call_of_a_program_that_has_ended_waits_no_longer() {
 #[test]
 fn a_reactor_in_a_trace_that_began_without_one_is_the_first_run() {
     let kinds = ["trace", "trace", "turn", "turn_end"];
-    let line = |(seq, kind)| format!("{{\"seq\":{seq},\"turn\":1,\"kind\":\"{kind}\"}}\n");
+    let line = |(seq, kind)| format!("{{\"seq\":{seq},\"turn\":1,\"schema\":1,\"kind\":\"{kind}\"}}\n");
     let model = model(&kinds.into_iter().enumerate().map(line).collect::<String>());
     assert_eq!(model.turns.turns[0].run, 1);
     assert_eq!(LoopViews::new(&model, &[""], None, None).views[0].name, "");

@@ -53,6 +53,8 @@ pub enum Side {
     Errback,
     /// Both.
     Both,
+    /// Both, each with a function of its own.
+    Pair,
     /// It is the body of a coroutine.
     Body,
 }

@@ -94,6 +94,7 @@ impl Chains {
         let side = match event.text("side") {
             "callback" => Side::Callback,
             "errback" => Side::Errback,
+            "pair" => Side::Pair,
             _ => Side::Both,
         };
         let (name, place) = (event.text("name").to_owned(), event.text("place").to_owned());

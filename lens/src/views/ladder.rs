@@ -463,6 +463,7 @@ fn label(step: &Step) -> String {
         Side::Callback => "callback",
         Side::Errback => "errback",
         Side::Both => "both",
+        Side::Pair => "pair",
         Side::Body => "body",
     };
     if step.name.is_empty() { format!("{what} {}", step.number) } else { format!("{what} {}", step.name) }

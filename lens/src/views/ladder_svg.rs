@@ -19,7 +19,7 @@ const BOX: (i64, i64) = (22, 11);
 /// What a reader must know.
 const LEGEND: [&str; 4] = [
     "Down: a chain. Green: on the lane of values. Red: on the lane of failures. Small numbers: in which order it happened.",
-    "cb: a callback. eb: an errback. both: one function for either. Full box: it ran. Hollow box: it did not.",
+    "cb: a callback. eb: an errback. pair: one of each. both: one function for either. Full: it ran. Hollow: it did not.",
     "async: the body of a coroutine ran, to its next await or to its end: no result comes into it.",
     "Grey text: a remark, or a callback that did not run. No thick line: the chain waits for something.",
 ];
@@ -205,9 +205,19 @@ fn boxes(svg: &mut Svg, x: i64, top: i64, side: Side, lit: Lane, ran: bool) {
     match side {
         Side::Callback => one(Lane::Value, "cb"),
         Side::Errback => one(Lane::Failure, "eb"),
-        Side::Both => {
+        Side::Pair => {
             one(Lane::Value, "cb");
             one(Lane::Failure, "eb");
+        }
+        Side::Both => {
+            let class = match lit {
+                Lane::Value if ran => "okbox",
+                Lane::Failure if ran => "errbox",
+                _ => "box",
+            };
+            svg.rect(class, (x + OK - half, middle - high), (ERR - OK + 2 * half, 2 * high));
+            let text = if class == "box" { "soft small mid" } else { "inbox small" };
+            svg.text(text, (x + (OK + ERR) / 2, middle + 4), "both");
         }
         Side::Body => {
             svg.rect("bodybox", (x + OK - half, middle - high), (ERR - OK + 2 * half, 2 * high));

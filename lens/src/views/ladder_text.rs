@@ -220,7 +220,10 @@ fn lanes(lit: Lane, mark: Option<(char, Lane)>) -> String {
 /// The lanes of a callback's row: full boxes for one that ran.
 fn boxes(side: Side, lit: Lane, ran: bool) -> String {
     let own = |lane: Lane| {
-        matches!((side, lane), (Side::Callback, Lane::Value) | (Side::Errback, Lane::Failure) | (Side::Both, _))
+        matches!(
+            (side, lane),
+            (Side::Callback, Lane::Value) | (Side::Errback, Lane::Failure) | (Side::Both | Side::Pair, _)
+        )
     };
     let lane = |lane: Lane| match (own(lane), lit == lane) {
         (true, true) if ran => '█',

@@ -19,13 +19,23 @@ impl<'a> Links<'a> {
 
     /// A text for a page. Each word of it that is a place, `src/x.rs:12`, is a link if it leads somewhere.
     pub(super) fn linked(&self, text: &str) -> String {
+        self.with_links(text, "")
+    }
+
+    /// The same, where Tab passes the links by: those of the verdict say the same, and from the picture Tab is to come to
+    /// the current event soon.
+    pub(super) fn linked_beside_a_picture(&self, text: &str) -> String {
+        self.with_links(text, " tabindex=\"-1\"")
+    }
+
+    fn with_links(&self, text: &str, attributes: &str) -> String {
         let words = text.split(' ').map(|word| {
             let place = word.trim_matches(|char: char| !char.is_alphanumeric() && !matches!(char, '/' | '.' | '_'));
             let place = place.trim_end_matches('.');
             match (self.address(place), word.split_once(place)) {
                 (Some(address), Some((before, after))) => {
                     let (before, after, place) = (escaped(before), escaped(after), escaped(place));
-                    format!("{before}<a class=\"place\" href=\"{}\">{place}</a>{after}", escaped(&address))
+                    format!("{before}<a class=\"place\"{attributes} href=\"{}\">{place}</a>{after}", escaped(&address))
                 }
                 _ => escaped(word),
             }

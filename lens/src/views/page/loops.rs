@@ -67,8 +67,8 @@ impl Loops {
 /// What a reader of the picture must know.
 const LEGEND: &str = "<p class=\"legend\">A column: one turn, or several. A bar: how long the loop waited, the number of \
     system calls, and the callbacks of one turn together; the figure at the left is a full bar. A dot: a delayed call, red if \
-    it was late by more than 10 ms; of more than four, their numbers. Red: callbacks held the loop, and above them for how \
-    long. 2!: two delayed calls or sockets were kept waiting.</p>";
+    it was late by more than 10 ms; of more than four, their numbers. Red: a callback held the loop, or several \
+    did so together; above it for how long. 2!: two delayed calls or sockets were kept waiting.</p>";
 
 /// The calls to the system of each loop, by name.
 fn calls(model: &Model, loops: &[Program<'_>]) -> String {
@@ -138,8 +138,9 @@ fn held(model: &Model, loops: &[Program<'_>], links: &Links<'_>) -> String {
     }
     let mut html = "<h3>What held the loop, and what waited meanwhile</h3><ul class=\"found\">".to_owned();
     for hold in holds.iter().take(MAX_HELD) {
-        let victims: String = hold.victims.iter().map(|victim| format!("<li>{}</li>", links.linked(victim))).collect();
-        let sentence = links.linked(&hold.sentence);
+        let victims: String =
+            hold.victims.iter().map(|victim| format!("<li>{}</li>", links.linked_beside_a_picture(victim))).collect();
+        let sentence = links.linked_beside_a_picture(&hold.sentence);
         html.push_str(&format!("<li>{sentence}{}<ul>{victims}</ul></li>", super::step_to(hold.at)));
     }
     html.push_str("</ul>");

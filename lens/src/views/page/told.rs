@@ -144,7 +144,14 @@ fn deferred(model: &Model, at: usize, event: &Event) -> String {
     let index = || event.number("index").unwrap_or(0);
     match &*event.kind {
         "deferred_made" => format!("{this} is made"),
-        "step_added" => format!("{} {} is added to {this}", event.text("side").replace("both", "callback"), step()),
+        "step_added" => {
+            let what = match event.text("side") {
+                side @ ("callback" | "errback") => side,
+                "pair" => "pair of callbacks",
+                _ => "callback for both",
+            };
+            format!("{what} {} is added to {this}", step())
+        }
         "deferred_fired" => format!("{this} is fired with {with}"),
         "deferred_refused" if !model.chains.is_mistake(event.number("deferred").unwrap_or(0), at) => {
             format!("{this} is fired after the cancel: refused")
