@@ -54,9 +54,9 @@ fn a_paused_result_on_which_something_waits_is_told() {
     let given_back =
         told(|answer| std::mem::forget(deferred::succeed(()).add_callback(|()| answer).add_callback(|n| Ok(n + 1))));
     assert!(given_back.starts_with("Deferred ") && given_back.contains(", waits for it"), "{given_back}");
-    let awaited = told(|answer| std::mem::forget(Deferred::from_future(async move { answer.await })));
+    let awaited = told(|answer| std::mem::forget(Deferred::from_future(async move { Ok(answer.await? + 1) })));
     assert!(awaited.contains("coroutine ") && awaited.contains(", waits for it"), "{awaited}");
-    let nobody = paused(|answer| std::mem::forget(answer));
+    let nobody = paused(std::mem::forget);
     assert!(nobody.is_clean(), "{}", nobody.to_text());
 }
 

@@ -270,8 +270,8 @@ impl Turns {
 
     /// Whether the loop tells a protocol now that the program stops.
     pub(super) fn is_stopping(&self, event: &Event) -> bool {
-        let open = self.open.get(&event.host).into_iter().flatten().map(|index| &self.callbacks[*index]);
-        open.last().is_some_and(|callback| callback.method == "reactor_stopping")
+        let inner = self.open.get(&event.host).and_then(|open| open.last());
+        inner.is_some_and(|index| self.callbacks[*index].method == "reactor_stopping")
     }
 
     /// The outermost callbacks that have not ended when the trace ends.
