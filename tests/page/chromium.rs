@@ -50,6 +50,8 @@ impl Browser {
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // A look at the whole page by axe-core takes seconds, and far longer where many browsers share a processor.
+            "timeouts": { "script": 300_000 },
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": recorded,
         } } });
