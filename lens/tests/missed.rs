@@ -137,12 +137,16 @@ fn a_peer_that_has_closed_and_whose_connection_stays_open_until_the_stop_is_told
         &again(ENDED),
     ]);
     let finding = only(&verdict, About::KeptOpen);
-    let told = "2 peers have closed, whose connections the program kept open for up to 3.000 s: connections to the port \
-                opened at a.rs:1.";
+    let told = "The program kept 2 connections open after their peers had closed, for up to 3.000 s: connections to the \
+                port opened at a.rs:1.";
     assert_eq!((finding.sentence.as_str(), finding.place.as_str(), finding.at), (told, "a.rs:1:1", 2));
     assert_eq!(finding.details[0], "connection 3 with 1.2.3.4:5: for 3.000 s");
     let open_still = written(&[CONNECTED, PEER_ENDED, r#""ns":3000000002,"kind":"turn""#]);
-    assert!(only(&open_still, About::KeptOpen).sentence.starts_with("1 peer has closed, whose connection the program"));
+    assert!(
+        only(&open_still, About::KeptOpen)
+            .sentence
+            .starts_with("The program kept 1 connection open after its peer had closed")
+    );
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Chains {
         self.chains.insert(number, chain);
     }
 
-    /// A Deferred whose beginning is missing. It counts as fired until the trace says that it is not.
+    /// A Deferred that was made before the trace begins. It counts as fired until the trace says that it is not.
     fn make_partial(&mut self, number: u64, event: &Event) {
         let what = if event.kind == "list_decided" { "list" } else { "deferred" }.to_owned();
         let chain = Chain { what, is_partial: true, has_fired: true, ..chain(number, event) };
@@ -242,7 +242,7 @@ impl Chains {
         }
     }
 
-    /// The Deferred whose last callback, added at this place, has panicked, and of which nobody has told yet where its
+    /// The Deferred with this last callback, which has panicked. The trace has not told yet where its
     /// failure went. A panic has no number until its failure goes on, and that of a last callback does not.
     fn panicked(&self, place: &str, host: &str) -> Option<u64> {
         let is_it = |chain: &&Chain| {

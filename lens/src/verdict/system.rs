@@ -68,10 +68,10 @@ pub(super) fn kept_open(model: &Model) -> Vec<Finding> {
         let asked = if first.outgoing { "connections requested" } else { "connections to the port opened" };
         let at = if place.is_empty() { String::new() } else { format!(": {asked} at {}", words::line_of(place)) };
         let (peers, time) = match kept.len() {
-            1 => ("1 peer has closed, whose connection".to_owned(), "for"),
-            many => (format!("{many} peers have closed, whose connections"), "for up to"),
+            1 => ("1 connection open after its peer had closed".to_owned(), "for"),
+            many => (format!("{many} connections open after their peers had closed"), "for up to"),
         };
-        let sentence = format!("{host}{peers} the program kept open {time} {}{at}.", words::time(took));
+        let sentence = format!("{host}The program kept {peers}, {time} {}{at}.", words::time(took));
         let name = |(time, socket): &(u64, &Socket)| format!("{}: for {}", socket.name(), words::time(*time));
         let mut details: Vec<String> = kept.iter().take(MAX_VICTIMS).map(name).collect();
         if kept.len() > MAX_VICTIMS {
