@@ -145,6 +145,7 @@ impl<T: Clone + 'static> ClientService<T> {
     }
 
     /// `on_down` is called whenever an attempt has failed, or a connection is lost: not when the service is stopped.
+    #[cfg(feature = "resp")]
     pub(crate) fn set_on_down(&self, on_down: impl Fn() + 'static) {
         self.inner.set_on_down(Rc::new(on_down));
     }

@@ -58,6 +58,7 @@ pub(super) struct Inner<T: Clone + 'static> {
     /// Why there is no connection.
     last_failure: RefCell<Option<Failure>>,
     /// Called whenever an attempt has failed, or a connection is lost.
+    #[cfg(feature = "resp")]
     on_down: RefCell<Option<Rc<dyn Fn()>>>,
     /// Why the connection that ends now has ended.
     reason: RefCell<Option<Reason>>,
@@ -111,6 +112,7 @@ impl<T: Clone + 'static> Inner<T> {
             attempt: Cell::new(0),
             failures: Cell::new(0),
             last_failure: RefCell::new(None),
+            #[cfg(feature = "resp")]
             on_down: RefCell::new(None),
             reason: RefCell::new(None),
             waiters: Waiters::new(),
@@ -124,6 +126,7 @@ impl<T: Clone + 'static> Inner<T> {
         drop(self.layer.replace(Some(layer)));
     }
 
+    #[cfg(feature = "resp")]
     pub(super) fn set_on_down(&self, on_down: Rc<dyn Fn()>) {
         drop(self.on_down.replace(Some(on_down)));
     }
@@ -424,11 +427,12 @@ impl<T: Clone + 'static> Inner<T> {
                     self.failures.set(0);
                 }
                 if is_healthy && self.settings.borrow().returns_at_once {
-                    return self.connect_in(&reactor, Duration::ZERO);
+                    self.connect_in(&reactor, Duration::ZERO);
+                } else {
+                    self.failures.set(self.failures.get().saturating_add(1));
+                    drop(self.last_failure.replace(Some(failure)));
+                    self.connect_after(self.settings.borrow().backoff);
                 }
-                self.failures.set(self.failures.get().saturating_add(1));
-                drop(self.last_failure.replace(Some(failure)));
-                self.connect_after(self.settings.borrow().backoff);
             }
             State::Rejected(_) => self.connect_after(self.settings.borrow().backoff),
             State::New | State::Waiting(_) | State::Stopped => {
@@ -436,8 +440,12 @@ impl<T: Clone + 'static> Inner<T> {
                 return;
             }
         }
-        let on_down = self.on_down.borrow().clone();
-        if let Some(on_down) = on_down {
+        self.tell_down();
+    }
+
+    fn tell_down(&self) {
+        #[cfg(feature = "resp")]
+        if let Some(on_down) = self.on_down.borrow().clone() {
             on_down();
         }
     }
