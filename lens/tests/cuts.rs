@@ -137,18 +137,35 @@ fn arrows_of_one_colour_carry_the_same_bytes() {
 }
 
 #[test]
-fn a_port_for_datagrams_has_its_own_address_and_no_end_of_a_connection() {
+fn a_port_for_datagrams_has_its_own_address_and_each_datagram_its_sender_or_receiver() {
     let lines = [
         r#""kind":"call","call":"listen","socket":4,"address":"127.0.0.1:0","datagrams":true,"done":0"#,
-        r#""kind":"callback_begin","callback":1,"method":"datagram_received","socket":4,"words":"datagram_received of the UDP port 127.0.0.1:5439, opened at a.rs:1:1""#,
-        r#""kind":"callback_end","callback":1"#,
+        r#""kind":"listening","socket":4,"address":"127.0.0.1:5439","place":"a.rs:1:1""#,
+        r#""kind":"call","call":"read","socket":4,"room":9,"peer":"127.0.0.1:1","bytes":"one","done":3"#,
+        r#""kind":"call","call":"read","socket":4,"room":9,"peer":"127.0.0.1:2","bytes":"","done":0"#,
+        r#""kind":"call","call":"read","socket":4,"room":9,"failed":"WouldBlock""#,
+        r#""kind":"call","call":"write","socket":4,"offered":0,"pieces":1,"peer":"127.0.0.1:3","bytes":"","done":0"#,
+        r#""kind":"call","call":"write","socket":4,"offered":2,"pieces":1,"bytes":"to","done":2"#,
         r#""kind":"call","call":"close","socket":4,"done":0"#,
     ];
     let model = numbered(&lines.map(str::to_owned));
     let wire = Wire::of_socket(&model, model.sockets.get_at("", 4, 0).unwrap());
     assert_eq!(wire.lanes, ["the peers", "port 4 (127.0.0.1:5439)"]);
+    let rows: Vec<&str> = wire.rows.iter().map(|row| &*row.label).collect();
+    assert_eq!(
+        rows,
+        [
+            "read 3 from 127.0.0.1:1 “one”",
+            "read 0 from 127.0.0.1:2",
+            "write 0 to 127.0.0.1:3",
+            "write 2 “to”",
+            "the port is closed",
+        ]
+    );
     assert!(!wire.rows.iter().any(|row| matches!(row.what, What::Arrow { carried: Carried::End, .. })), "{wire:?}");
-    assert!(wire.rows.iter().any(|row| row.label == "the port is closed"), "{wire:?}");
+    let page = page(&model, "datagrams", |_| None);
+    // Their numbers stand apart from the words there.
+    assert!(page.contains(" bytes from ") && page.contains(" is open at "), "{page}");
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl Sockets {
             "call" => socket.call(at, event),
             "listening" => {
                 socket.is_port = true;
+                socket.peer = event.text("address").to_owned();
                 socket.place = event.text("place").to_owned();
             }
             "connected" => {
@@ -156,10 +157,6 @@ impl Sockets {
                 socket.waiting = event.number("unsent").unwrap_or(0);
                 socket.ended = Some((event.ns, event.text("reason").to_owned(), event.flag("clean")));
                 socket.arrow(at, event, socket.waiting, event.text("reason"));
-            }
-            "callback_begin" if socket.is_port => {
-                socket.name_port(event.text("words"));
-                socket.arrow(at, event, 0, event.text("method"));
             }
             "callback_begin" => socket.arrow(at, event, 0, event.text("method")),
             _ => {}
@@ -252,21 +249,11 @@ impl Socket {
         }
     }
 
-    /// The port that the system has chosen, if the program asked for any: the words of a callback have it.
-    fn name_port(&mut self, words: &str) {
-        let address = words.split_once(" port ").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(""));
-        if self.peer.ends_with(":0")
-            && let Some(address) = address.filter(|address| address.rsplit_once(':').is_some())
-        {
-            self.peer = address.to_owned();
-        }
-    }
-
     /// What a person calls it.
     pub fn name(&self) -> String {
         match (self.peer.is_empty(), self.is_port) {
             (true, _) => format!("socket {}", self.number),
-            // No callback has said yet which port the system has chosen.
+            // It is not open yet, or could not be opened.
             (false, true) => match self.peer.strip_suffix(":0") {
                 Some(host) => format!("port {} ({host}, a free port)", self.number),
                 None => format!("port {} ({})", self.number, self.peer),

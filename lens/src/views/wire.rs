@@ -120,14 +120,25 @@ impl Wire {
             matches!(&*arrow.what, "read" | "write") && broke.contains(&&*arrow.words)
         };
         let was_broken = socket.arrows.iter().any(is_break);
+        let moved = |arrow: &Arrow, preposition: &str| {
+            // A datagram has its own sender or receiver.
+            let peer = match model.events.get(arrow.at).map_or("", |event| event.text("peer")) {
+                "" => String::new(),
+                peer => format!(" {preposition} {peer}"),
+            };
+            let text = format!("{} {}{peer} {}", arrow.what, arrow.count, excerpt(&arrow.bytes, arrow.count));
+            text.trim_end().to_owned()
+        };
         for arrow in &socket.arrows {
-            let excerpt = excerpt(&arrow.bytes, arrow.count);
             let (to_us, from_us) = (|carried| (0, 1, carried), |carried| (1, 0, carried));
             let ((from, to, carried), label) = match arrow.what.as_str() {
-                "read" if arrow.count > 0 => (to_us(Carried::Bytes), format!("read {} {excerpt}", arrow.count)),
+                // A datagram may be empty.
+                "read" if arrow.count > 0 || socket.is_port && arrow.words.is_empty() => {
+                    (to_us(Carried::Bytes), moved(arrow, "from"))
+                }
                 "read" if !arrow.words.is_empty() => (to_us(Carried::End), format!("read fails: {}", arrow.words)),
                 "peer_ended" => (to_us(Carried::End), "FIN: the peer has ended its side".to_owned()),
-                "write" if arrow.count > 0 => (from_us(Carried::Bytes), format!("write {} {excerpt}", arrow.count)),
+                "write" if arrow.words.is_empty() => (from_us(Carried::Bytes), moved(arrow, "to")),
                 "write" => (from_us(Carried::End), format!("write fails: {}", arrow.words)),
                 "shutdown" => (from_us(Carried::End), "FIN: we have ended our side".to_owned()),
                 "close" if has_ended("reset_on_close") => {

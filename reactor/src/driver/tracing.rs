@@ -254,17 +254,24 @@ impl Socket {
         result
     }
 
-    fn read(&self, buffer: &[u8], count: Outcome) {
-        let (socket, room) = (self.serial, buffer.len());
-        let filled = if let Outcome::Done(count) = count { &buffer[..count.min(room)] } else { &[] };
-        self.scope.with_bytes(filled, |bytes| self.scope.call(Call::Read { socket, room, bytes }, count));
+    fn local_address<A: ToString>(&self, result: io::Result<A>) -> io::Result<A> {
+        let address = result.as_ref().ok().map(A::to_string);
+        let call = Call::LocalAddress { socket: self.serial, address: address.as_deref() };
+        self.scope.call(call, Outcome::of(&result, |_| 0));
+        result
     }
 
-    fn wrote(&self, slices: &[IoSlice<'_>], outcome: Outcome) {
+    fn read(&self, buffer: &[u8], peer: Option<&str>, count: Outcome) {
+        let (socket, room) = (self.serial, buffer.len());
+        let filled = if let Outcome::Done(count) = count { &buffer[..count.min(room)] } else { &[] };
+        self.scope.with_bytes(filled, |bytes| self.scope.call(Call::Read { socket, room, peer, bytes }, count));
+    }
+
+    fn wrote(&self, slices: &[IoSlice<'_>], peer: Option<&str>, outcome: Outcome) {
         let offered = slices.iter().map(|slice| slice.len()).sum();
         let (socket, pieces) = (self.serial, slices.len());
         let count = if let Outcome::Done(count) = outcome { count } else { 0 };
-        let report = |bytes: Bytes<'_>| self.scope.call(Call::Write { socket, offered, pieces, bytes }, outcome);
+        let report = |bytes: Bytes<'_>| self.scope.call(Call::Write { socket, offered, pieces, peer, bytes }, outcome);
         self.scope.with_pieces(slices, count, report);
     }
 }
@@ -291,7 +298,7 @@ impl Listener for TracedListener {
     }
 
     fn local_address(&self) -> io::Result<Address> {
-        self.socket.report(|socket| Call::LocalAddress { socket }, self.inner.local_address())
+        self.socket.local_address(self.inner.local_address())
     }
 }
 
@@ -314,13 +321,13 @@ impl Stream for TracedStream {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.inner.read(buffer);
-        self.socket.read(buffer, Outcome::of(&result, |count| *count));
+        self.socket.read(buffer, None, Outcome::of(&result, |count| *count));
         result
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let result = self.inner.write_vectored(slices);
-        self.socket.wrote(slices, Outcome::of(&result, |count| *count));
+        self.socket.wrote(slices, None, Outcome::of(&result, |count| *count));
         result
     }
 
@@ -349,7 +356,7 @@ impl Stream for TracedStream {
     }
 
     fn local_address(&self) -> io::Result<Address> {
-        self.socket.report(|socket| Call::LocalAddress { socket }, self.inner.local_address())
+        self.socket.local_address(self.inner.local_address())
     }
 }
 
@@ -361,13 +368,15 @@ struct TracedDatagramSocket {
 impl DatagramSocket for TracedDatagramSocket {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let result = self.inner.receive(buffer);
-        self.socket.read(buffer, Outcome::of(&result, |(count, _)| *count));
+        let peer = result.as_ref().ok().map(|(_, peer)| peer.to_string());
+        self.socket.read(buffer, peer.as_deref(), Outcome::of(&result, |(count, _)| *count));
         result
     }
 
     fn send(&self, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
         let result = self.inner.send(datagram, to);
-        self.socket.wrote(&[IoSlice::new(datagram)], Outcome::of(&result, |()| datagram.len()));
+        let peer = to.map(|to| to.to_string());
+        self.socket.wrote(&[IoSlice::new(datagram)], peer.as_deref(), Outcome::of(&result, |()| datagram.len()));
         result
     }
 
@@ -380,6 +389,6 @@ impl DatagramSocket for TracedDatagramSocket {
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.report(|socket| Call::LocalAddress { socket }, self.inner.local_address())
+        self.socket.local_address(self.inner.local_address())
     }
 }

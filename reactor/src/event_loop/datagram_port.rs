@@ -152,7 +152,8 @@ impl DatagramPort {
         });
         core.registry.borrow_mut().insert(token, Source::Datagrams(port.clone()));
         if let Some(scope) = &core.work.trace {
-            scope.emit(Kind::Listening { socket: token.serial(), place: port.asked.place });
+            let address = port.host.to_string();
+            scope.emit(Kind::Listening { socket: token.serial(), address: &address, place: port.asked.place });
         }
         port.call_soon(|port, core| port.start(core));
         Ok(DatagramTransport::new(port))

@@ -214,7 +214,8 @@ pub(super) fn open<A>(
     let (port, host) = open().map_err(|error| CannotListenError { address: name, error })?;
     core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
     if let Some(scope) = &core.work.trace {
-        scope.emit(Kind::Listening { socket: token.serial(), place: port.asked.place });
+        let address = port.host.to_string();
+        scope.emit(Kind::Listening { socket: token.serial(), address: &address, place: port.asked.place });
     }
     port.started(core);
     Ok(ListeningPort { port, reactor: core.weak(), host })

@@ -64,6 +64,8 @@ pub enum Call<'a> {
         socket: u64,
         /// Number of bytes that there was room for.
         room: usize,
+        /// Who sent it, if it is a datagram.
+        peer: Option<&'a str>,
         /// What was read.
         bytes: Bytes<'a>,
     },
@@ -75,6 +77,8 @@ pub enum Call<'a> {
         offered: usize,
         /// Number of pieces that they stand in.
         pieces: usize,
+        /// Who is to get it, if it is a datagram that names its receiver.
+        peer: Option<&'a str>,
         /// What was written.
         bytes: Bytes<'a>,
     },
@@ -104,6 +108,8 @@ pub enum Call<'a> {
     LocalAddress {
         /// The socket.
         socket: u64,
+        /// Which it is.
+        address: Option<&'a str>,
     },
     /// To look a name up. The answer comes later.
     Resolve {

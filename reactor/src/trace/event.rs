@@ -163,6 +163,8 @@ pub enum Kind<'a> {
     Listening {
         /// Its socket.
         socket: u64,
+        /// Where it listens. If the program asked for any free port, this is the one that it got.
+        address: &'a str,
         /// Where the program asked for it.
         place: &'static Location<'static>,
     },

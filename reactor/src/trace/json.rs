@@ -135,8 +135,9 @@ impl Line<'_> {
 
     fn connection(&mut self, kind: &Kind<'_>) {
         match *kind {
-            Kind::Listening { socket, place } => {
+            Kind::Listening { socket, address, place } => {
                 self.about("listening", socket);
+                self.text("address", address);
                 self.place(place);
             }
             Kind::Connected { socket, peer, protocol, outgoing, place } => {
@@ -213,10 +214,10 @@ impl Line<'_> {
             }
             Call::Accept { listener, socket, peer } => {
                 self.number("listener", listener);
-                if let Some(peer) = peer {
+                if peer.is_some() {
                     self.number("socket", socket);
-                    self.text("peer", peer);
                 }
+                self.peer(peer);
             }
             Call::Connect { socket, address } => {
                 self.number("socket", socket);
@@ -226,15 +227,22 @@ impl Line<'_> {
             | Call::Adopt { socket }
             | Call::Shutdown { socket }
             | Call::ResetOnClose { socket }
-            | Call::Close { socket }
-            | Call::LocalAddress { socket } => self.number("socket", socket),
-            Call::Read { socket, room, bytes } => {
+            | Call::Close { socket } => self.number("socket", socket),
+            Call::LocalAddress { socket, address } => {
                 self.number("socket", socket);
+                if let Some(address) = address {
+                    self.text("address", address);
+                }
+            }
+            Call::Read { socket, room, peer, bytes } => {
+                self.number("socket", socket);
+                self.peer(peer);
                 self.number("room", room as u64);
                 self.bytes(bytes);
             }
-            Call::Write { socket, offered, pieces, bytes } => {
+            Call::Write { socket, offered, pieces, peer, bytes } => {
                 self.number("socket", socket);
+                self.peer(peer);
                 self.number("offered", offered as u64);
                 self.number("pieces", pieces as u64);
                 self.bytes(bytes);
@@ -249,6 +257,12 @@ impl Line<'_> {
                 self.flag("on", on);
             }
             Call::Spawn => {}
+        }
+    }
+
+    fn peer(&mut self, peer: Option<&str>) {
+        if let Some(peer) = peer {
+            self.text("peer", peer);
         }
     }
 

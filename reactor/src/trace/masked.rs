@@ -45,6 +45,7 @@ fn texts<'e, 'a>(event: &'e mut Event<'a>, callback: &'e mut Callback<'a>) -> Te
     let [first, second, third] = match &mut event.kind {
         Kind::CallbackBegin(_) => [Some(&mut callback.words), callback.method.as_mut(), None],
         Kind::Call { call, .. } => [text_of_call(call), None, None],
+        Kind::Listening { address, .. } => [Some(address), None, None],
         Kind::Connected { peer, .. } => [Some(peer), None, None],
         Kind::Ended { reason, .. } => [Some(reason), None, None],
         Kind::Resolved { name, .. } => [Some(name), None, None],
@@ -65,7 +66,6 @@ fn texts<'e, 'a>(event: &'e mut Event<'a>, callback: &'e mut Callback<'a>) -> Te
         | Kind::TimerSet { .. }
         | Kind::TimerMoved { .. }
         | Kind::TimerCancelled { .. }
-        | Kind::Listening { .. }
         | Kind::Written { .. }
         | Kind::ReadingPaused { .. }
         | Kind::ReadingResumed { .. }
@@ -78,18 +78,16 @@ fn texts<'e, 'a>(event: &'e mut Event<'a>, callback: &'e mut Callback<'a>) -> Te
 fn text_of_call<'e, 'a>(call: &'e mut Call<'a>) -> Option<&'e mut &'a str> {
     match call {
         Call::Listen { address, .. } | Call::Connect { address, .. } => Some(address),
-        Call::Accept { peer, .. } => peer.as_mut(),
+        Call::Accept { peer, .. } | Call::Read { peer, .. } | Call::Write { peer, .. } => peer.as_mut(),
+        Call::LocalAddress { address, .. } => address.as_mut(),
         Call::Resolve { name } => Some(name),
         Call::Poll { .. }
         | Call::FinishConnect { .. }
         | Call::Adopt { .. }
-        | Call::Read { .. }
-        | Call::Write { .. }
         | Call::Shutdown { .. }
         | Call::ResetOnClose { .. }
         | Call::Close { .. }
         | Call::SetOption { .. }
-        | Call::LocalAddress { .. }
         | Call::Spawn
         | Call::CatchSignals { .. } => None,
     }

@@ -5,10 +5,10 @@ use super::util::until;
 use super::{Echo, traced};
 use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use reactor::trace::{Call, Event as Traced, Kind, Outcome, Ring, Trace};
-use reactor::{Reactor, Settings};
+use reactor::{DatagramProtocol, DatagramTransport, Reactor, Settings};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -29,6 +29,30 @@ fn an_accept_that_finds_nobody_would_block() {
     let accept = events.calls("accept")[0];
     assert_eq!(accept["listener"], events.calls("listen")[0]["socket"]);
     assert_eq!(accept["socket"], events.calls("close")[1]["socket"], "{events:#?}", events = events.0);
+}
+
+struct Echoing;
+
+impl DatagramProtocol for Echoing {
+    fn datagram_received(&mut self, transport: &DatagramTransport, datagram: &[u8], from: SocketAddr) {
+        transport.write_to(datagram, from).unwrap();
+    }
+}
+
+#[test]
+fn a_datagram_names_its_sender_or_receiver_and_a_port_the_address_that_it_got() {
+    let (reactor, reader) = traced();
+    let port = reactor.listen_udp("127.0.0.1:0", Echoing).unwrap();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.send_to(b"hello", port.host()).unwrap();
+    let written = || Events::of(&reader).calls("write").len() == 1;
+    until(&reactor, "it is answered", written);
+    let events = Events::of(&reader);
+    let (port, peer) = (port.host().to_string(), peer.local_addr().unwrap().to_string());
+    assert_eq!(events.only("listening")["address"], *port);
+    assert_eq!(events.calls("local_address")[0]["address"], *port);
+    assert_eq!(events.calls("read")[0]["peer"], *peer);
+    assert_eq!(events.calls("write")[0]["peer"], *peer);
 }
 
 #[test]

@@ -89,7 +89,14 @@ fn call(event: &Event) -> String {
     };
     let outcome = match (&*event.error(), &*call) {
         ("WouldBlock", _) => ": nothing to do (WouldBlock)".to_owned(),
-        ("", "read" | "write") => format!(": {}", words::count(done(event) as usize, "byte")),
+        ("", "read" | "write") => {
+            let peer = match (&*call, event.text("peer")) {
+                (_, "") => String::new(),
+                ("read", peer) => format!(" from {peer}"),
+                (_, peer) => format!(" to {peer}"),
+            };
+            format!(": {}{peer}", words::count(done(event) as usize, "byte"))
+        }
         ("", "poll") => format!(
             ": {} after {}",
             words::count(done(event) as usize, "event"),
@@ -112,7 +119,7 @@ fn socket(model: &Model, at: usize, event: &Event) -> String {
             let ended = event.flag("read_closed").then_some("the peer has ended");
             format!("{name} is ready {}", what.chain(ended).collect::<Vec<_>>().join(", "))
         }
-        "listening" => format!("{name} is open"),
+        "listening" => format!("{name} is open at {}", event.text("address")),
         "connected" => {
             let protocol = short(event.text("protocol"));
             format!("{name} with {} is up: {protocol}", event.text("peer"))
