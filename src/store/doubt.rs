@@ -135,7 +135,8 @@ impl Store {
             return;
         }
         let this = self.this.clone();
-        self.send_probe(bucket)
+        // Its replicas are not in doubt, and may need longer than a probe waits.
+        self.send_probe_without_wait(bucket)
             .add_both(move |reply| {
                 let Some(store) = this.upgrade() else { return };
                 store.doubts.borrow_mut().probed.remove(&bucket);

@@ -130,7 +130,7 @@ impl Store {
             if !self.health.is_lost(bucket) || self.health.is_barred() {
                 continue;
             }
-            let sent = self.nodes.command_within(self.config.timeout, contract::probe(bucket)).add_callback(probed);
+            let sent = self.send_probe_without_wait(bucket);
             self.when_probed(sent, move |store, reply| match reply {
                 Ok(_) => store.regain(bucket),
                 // The others of that server would be late, too. The next probe is a second away.
@@ -143,13 +143,17 @@ impl Store {
         }
     }
 
-    pub(super) fn send_probe(&self, bucket: u16) -> Deferred<Value> {
-        let command = contract::probe(bucket);
-        let sent = match &self.confirming {
-            Some(confirming) => confirming.probe(command),
-            None => self.nodes.command_within(self.config.timeout, command),
-        };
-        sent.add_callback(probed)
+    /// Offers a bucket something; its replicas must have it within a short time, if they must have anything.
+    fn send_probe(&self, bucket: u16) -> Deferred<Value> {
+        match &self.confirming {
+            Some(confirming) => confirming.probe(contract::probe(bucket)).add_callback(probed),
+            None => self.send_probe_without_wait(bucket),
+        }
+    }
+
+    /// The same, but the replicas need not have it.
+    pub(super) fn send_probe_without_wait(&self, bucket: u16) -> Deferred<Value> {
+        self.nodes.command_within(self.config.timeout, contract::probe(bucket)).add_callback(probed)
     }
 
     fn when_probed(&self, sent: Deferred<Value>, then: impl FnOnce(&Store, Result<Value, Failure>) + 'static) {

@@ -42,6 +42,18 @@ fn what_one_turn_offers_to_a_server_shares_one_wait_and_what_comes_meanwhile_the
 }
 
 #[test]
+fn a_key_with_something_else_says_nothing_of_the_replicas() {
+    let (stage, clients) = (Stage::alone(BUCKETS, 1), clients(1));
+    stage.begin_offer(&clients[0], 1);
+    stage.settle();
+    assert_eq!(stage.asked(), "FCALL WAIT");
+    stage.say("-NOTOURS x\r\n:1\r\n");
+    assert_eq!(stage.asked(), "FCALL", "whether the bucket takes something: slow replicas must not lose it");
+    stage.say(":2\r\n");
+    assert_eq!((stage.heard(), stage.store.lost_count()), (vec![format!("{} not taken", clients[0])], 0));
+}
+
+#[test]
 fn a_question_is_answered_although_the_offers_before_it_are_not_confirmed() {
     let (stage, clients) = (Stage::alone(BUCKETS, 1), clients(1));
     stage.begin_offer(&clients[0], 1);
