@@ -4,6 +4,7 @@
 
 use super::hearing::PING_WITHIN;
 use super::{Link, State};
+use reactor::DelayedCall;
 use std::time::Instant;
 
 impl Link {
@@ -13,6 +14,11 @@ impl Link {
             State::Up { since, .. } if self.silence.borrow().is_some() => Some(*since),
             _ => None,
         }
+    }
+
+    /// When it is given up, if the neighbor does not say PING before.
+    pub fn given_up_at(&self) -> Option<Instant> {
+        self.silence.borrow().as_ref().map(DelayedCall::time)
     }
 
     /// Whether the connection is up, and nobody seems to be there: the neighbor's machine takes what we send, and the

@@ -5,12 +5,16 @@
 use super::{HostNumber, Victims};
 use crate::book::invariants::Invariant;
 use crate::herd::Member;
+use proxyherd::links::Link;
 use reactor::sim::{HostState, World};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Within this time the neighbors give up a server that is suspended: 14 s after they heard the last PING, which may
-/// have needed some seconds on a bad link.
+/// A neighbor gives a server up that it has heard no PING from for so long.
+const SILENCE: Duration = Duration::from_secs(14);
+
+/// Within this time the neighbors give up a server that is suspended, if its last PING needs no more than some seconds.
+/// On a bad link it may need longer: then they have [`SILENCE`] from when they heard it.
 const NOTICED_WITHIN: Duration = Duration::from_secs(19);
 
 /// A neighbor that was suspended itself needs a moment to notice.
@@ -18,8 +22,17 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Since when a server has had its link to the neighbor of this name, if the neighbor has said PING on it.
 fn linked_since(member: &Member, neighbor: &str) -> Option<Instant> {
-    let server = member.server()?;
-    server.links().iter().find(|link| link.name() == neighbor)?.pinged_since()
+    link(member, neighbor)?.pinged_since()
+}
+
+/// How long a server waits for another PING before it gives the neighbor up.
+fn patience_left(member: &Member, neighbor: &str) -> Option<Duration> {
+    let (at, now) = (link(member, neighbor)?.given_up_at()?, member.server()?.reactor().now());
+    Some(at.saturating_duration_since(now))
+}
+
+fn link(member: &Member, neighbor: &str) -> Option<Rc<Link>> {
+    member.server()?.links().iter().find(|link| link.name() == neighbor).cloned()
 }
 
 impl Victims {
@@ -44,7 +57,8 @@ impl Victims {
                 if !has_not_noticed() {
                     return;
                 }
-                world.call_later(A_MOMENT, move |_| {
+                let left = patience_left(&this.members[neighbor], &this.names[server]).unwrap_or_default();
+                world.call_later(left.min(SILENCE) + A_MOMENT, move |_| {
                     if has_not_noticed() {
                         let [name, frozen] = [neighbor, server].map(|number| this.names[number].clone());
                         this.book.fail(Invariant::NoticesFrozen, || format!("{name} has not given up {frozen}"));
