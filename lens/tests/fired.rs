@@ -125,6 +125,22 @@ fn what_has_not_fired_when_a_world_ends_is_no_mistake_unless_nothing_can_fire_it
 }
 
 #[test]
+fn what_waits_when_the_loop_is_over_never_fired_though_the_program_then_drops_it() {
+    let lines = Lines::default();
+    let reactor = Reactor::traced(lines.stream(), Settings::default()).unwrap();
+    let (answer, firer) = Deferred::<u32>::new();
+    let answer = answer.add_callback(|n| Ok(n + 1));
+    let stopping = reactor.clone();
+    reactor.call_later(Duration::ZERO, move || stopping.stop());
+    reactor.run().unwrap();
+    drop((answer, firer, reactor));
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::NeverFired);
+    assert!(finding.sentence.ends_with("never fired before the end."), "{finding:?}");
+    assert!(finding.details[0].ends_with("waits for its result"), "{finding:?}");
+}
+
+#[test]
 fn what_was_lost_by_mistake_never_fired_even_if_it_is_gone_with_all_that_waited_for_it() {
     let lines = Lines::default();
     let mut lost_line = 0;

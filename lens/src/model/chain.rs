@@ -207,8 +207,8 @@ pub struct Chain {
     pub is_lost: bool,
     /// Whether the library has warned of that.
     pub is_lost_by_mistake: bool,
-    /// Whether it is gone.
-    pub is_gone: bool,
+    /// The event with which it went.
+    pub gone: Option<usize>,
     /// The list of which it is an input.
     pub list: Option<u64>,
     /// The chain for which this one is the inner one: a step of it gave this one back, or it awaits this one. Of

@@ -17,6 +17,8 @@ pub struct Chains {
     inputs: BTreeMap<u64, Vec<(u64, u64)>>,
     /// The last chain out of which this failure came.
     failures: BTreeMap<u64, u64>,
+    /// The end of the last turn of each host.
+    last_turns: BTreeMap<String, usize>,
     /// All failures that nobody handled: the event, the failure and its story.
     pub unhandled: Vec<(usize, Passed, String)>,
 }
@@ -25,6 +27,9 @@ impl Chains {
     pub(super) fn take(&mut self, at: usize, event: &Event) {
         if event.kind == "unhandled" {
             return self.unhandled(at, event);
+        }
+        if event.kind == "turn_end" {
+            self.last_turns.insert(event.host.clone(), at);
         }
         let Some(number) = event.number("deferred") else { return };
         if event.kind == "deferred_made" {
@@ -56,7 +61,7 @@ impl Chains {
                 }
                 Happened::StepPassed(step)
             }
-            _ => match self.happened(number, event, passed) {
+            _ => match self.happened(number, at, event, passed) {
                 Some(what) => what,
                 None => return,
             },
@@ -155,7 +160,7 @@ impl Chains {
         }
     }
 
-    fn happened(&mut self, number: u64, event: &Event, passed: Option<Passed>) -> Option<Happened> {
+    fn happened(&mut self, number: u64, at: usize, event: &Event, passed: Option<Passed>) -> Option<Happened> {
         let chain = self.chains.get_mut(&number)?;
         Some(match event.kind.as_str() {
             "deferred_fired" => {
@@ -213,7 +218,7 @@ impl Chains {
                 Happened::Lost
             }
             "deferred_gone" => {
-                chain.is_gone = true;
+                chain.gone = Some(at);
                 Happened::Gone(event.flag("fired"))
             }
             _ => return None,
@@ -285,11 +290,26 @@ impl Chains {
         inputs
     }
 
-    /// Whether a Deferred still waits at the end of the trace, and something waits for it. If the
+    /// Whether a Deferred still waits when the last turn of the loop is over, and something waits for it. If the
     /// program dropped its last Firer by mistake, it counts even if everything that waited for it is gone.
     pub fn is_unfired(&self, chain: &Chain) -> bool {
         let is_waited_for = || !chain.steps.is_empty() || chain.inner_of.is_some() || chain.list.is_some();
-        !chain.has_fired && (chain.is_lost_by_mistake || (!chain.is_gone && is_waited_for()))
+        !chain.has_fired && (chain.is_lost_by_mistake || (self.outlives_loop(chain) && is_waited_for()))
+    }
+
+    /// Whether a Deferred is there when the last turn of the loop is over. Then the program drops all that it has.
+    pub fn outlives_loop(&self, chain: &Chain) -> bool {
+        chain.gone.is_none_or(|at| self.is_after_loop(chain, at))
+    }
+
+    /// Whether nothing could fire a Deferred any more while the loop was still turning.
+    pub fn is_lost_in_loop(&self, chain: &Chain) -> bool {
+        let mut losses = chain.log.iter().filter(|event| event.what == Happened::FirersGone);
+        chain.is_lost && !losses.any(|event| self.is_after_loop(chain, event.at))
+    }
+
+    fn is_after_loop(&self, chain: &Chain, at: usize) -> bool {
+        self.last_turns.get(&chain.host).is_some_and(|end| at > *end)
     }
 }
 
@@ -310,7 +330,7 @@ fn chain(number: u64, event: &Event) -> Chain {
         is_cancelled: false,
         is_lost: false,
         is_lost_by_mistake: false,
-        is_gone: false,
+        gone: None,
         list: None,
         inner_of: None,
     }

@@ -299,7 +299,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         let at = chain.log.first().map_or(0, |event| event.at);
         // A simulated program is cut off in the midst of its work when its world ends, or when its host crashes.
         let is_over = chain.host.is_empty() && model.has_ended(&chain.host);
-        if is_over && chain.has_fired && !chain.is_gone && chain.is_paused() && is_waited_for(model, chain) {
+        if is_over && chain.has_fired && chains.outlives_loop(chain) && chain.is_paused() && is_waited_for(model, chain) {
             let (name, place) = (chains.name(chain.number), chain.place.clone());
             let made = words::line_of(&place);
             let sentence = format!("{name}, made at {made}, has its result, and was still paused at the end.");
@@ -309,7 +309,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         // The far end of all the waiting is told, with what waits for it.
         if chains.is_unfired(chain) && chain.waits_for.is_none() && !chain.is_list() {
             let details = waiters(model, chain);
-            let why = match (chain.is_lost, is_over) {
+            let why = match (chains.is_lost_in_loop(chain), is_over) {
                 (true, _) => "can never fire: its last Firer was dropped",
                 (false, true) => "never fired before the end",
                 (false, false) => continue, // It may still fire.
@@ -346,7 +346,7 @@ fn is_waited_for(model: &Model, chain: &Chain) -> bool {
     let chains = &model.chains;
     let mut steps = chain.steps.iter().filter_map(|step| chains.steps.get(step));
     let has_waiting = steps.any(|step| step.state == StepState::Waits);
-    let is_there = |number: Option<u64>| chains.chains.get(&number?).filter(|outer| !outer.is_gone);
+    let is_there = |number: Option<u64>| chains.chains.get(&number?).filter(|outer| chains.outlives_loop(outer));
     let outer_waits = is_there(chain.inner_of).is_some_and(|outer| outer.waits_for == Some(chain.number));
     let list_waits = is_there(chain.list).is_some_and(|list| !list.has_fired);
     let (mut awaits, mut other_waits) = (0, false);

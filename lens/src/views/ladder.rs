@@ -240,7 +240,7 @@ impl Builder<'_> {
                 ..rung(RungKind::NotReached { side: step.side }, label(step), &step.place, None)
             });
         }
-        if self.model.chains.is_unfired(chain) && !chain.is_gone {
+        if self.model.chains.is_unfired(chain) && chain.gone.is_none() {
             let on = chain.waits_for.map(|inner| format!(", and waits for {}", self.model.chains.name(inner)));
             let text = format!("has not fired{}", on.unwrap_or_default());
             ladder.push(Rung { detail: text, ..rung(RungKind::Alarm, String::new(), "", None) });

@@ -347,7 +347,7 @@ fn has_result(chain: &Chain) -> bool {
 }
 
 fn is_waiting(chain: &Chain) -> bool {
-    !chain.is_gone && (!has_result(chain) || chain.is_paused())
+    chain.gone.is_none() && (!has_result(chain) || chain.is_paused())
 }
 
 fn timer(timer: &Timer) -> Option<State> {
