@@ -40,9 +40,23 @@ fn a_coroutine_that_is_cancelled_while_it_awaits_no_deferred_has_fired() {
 fn a_coroutine_that_is_dropped_is_gone() {
     let lines = Lines::default();
     lines.stream().during(|| {
-        drop(Deferred::from_future(pending::<Result<u32, Failure>>()).add_errback(|_| Ok(7)));
+        drop(Deferred::from_future(pending::<Result<u32, Failure>>()));
     });
     assert!(verdict(&lines).is_clean(), "{}", verdict(&lines).to_text());
+}
+
+#[test]
+fn a_coroutine_that_nothing_can_wake_never_ends() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let answer = Deferred::from_future(pending::<Result<u32, Failure>>()).add_errback(|_| Ok(7));
+        std::mem::forget(answer);
+    });
+    let verdict = verdict(&lines);
+    let finding = only(&verdict, About::NeverFired);
+    assert!(finding.sentence.ends_with("can never end: nothing can wake it."), "{finding:?}");
+    let waits = Waits::of(&lines.model()).to_text();
+    assert!(waits.contains("can never end: nothing can wake it"), "{waits}");
 }
 
 #[test]

@@ -299,7 +299,8 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         let at = chain.log.first().map_or(0, |event| event.at);
         // A simulated program is cut off in the midst of its work when its world ends, or when its host crashes.
         let is_over = chain.host.is_empty() && model.has_ended(&chain.host);
-        if is_over && chain.has_fired && chains.outlives_loop(chain) && chain.is_paused() && is_waited_for(model, chain) {
+        if is_over && chain.has_fired && chains.outlives_loop(chain) && chain.is_paused() && is_waited_for(model, chain)
+        {
             let (name, place) = (chains.name(chain.number), chain.place.clone());
             let made = words::line_of(&place);
             let sentence = format!("{name}, made at {made}, has its result, and was still paused at the end.");
@@ -310,6 +311,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         if chains.is_unfired(chain) && chain.waits_for.is_none() && !chain.is_list() {
             let details = waiters(model, chain);
             let why = match (chains.is_lost_in_loop(chain), is_over) {
+                (true, _) if chain.what == "coroutine" => "can never end: nothing can wake it",
                 (true, _) => "can never fire: its last Firer was dropped",
                 (false, true) => "never fired before the end",
                 (false, false) => continue, // It may still fire.

@@ -253,6 +253,7 @@ impl Builder<'_> {
         let name = |number: u64| self.model.chains.name(number);
         let note = |detail: String| Rung { detail, ..rung(RungKind::Note, String::new(), &event.place, when) };
         let alarm = |detail: String| Rung { detail, ..rung(RungKind::Alarm, String::new(), &event.place, when) };
+        let is_coroutine = self.model.chains.chains.get(&ladder.chain).is_some_and(|chain| chain.what == "coroutine");
         match &event.what {
             Happened::Made | Happened::Joined(_, _, None) | Happened::Lost | Happened::Gone(true) => {}
             Happened::Joined(_, _, Some(result)) => {
@@ -311,6 +312,9 @@ impl Builder<'_> {
             Happened::Shares(source) => ladder.push(note(format!("shares the result of {}", name(*source)))),
             Happened::WillHandOn(to) => ladder.push(note(format!("is to hand its result on to {}", name(*to)))),
             Happened::HandedOn(to) => ladder.push(note(format!("hands its result on to {}", name(*to)))),
+            Happened::FirersGone if is_coroutine => {
+                ladder.push(alarm("nothing can wake it: it can never end".to_owned()));
+            }
             Happened::FirersGone => ladder.push(alarm("its last Firer is gone: it can never fire".to_owned())),
             Happened::Gone(false) => ladder.push(note("dropped before it fired".to_owned())),
             Happened::Unhandled(failure, _) => ladder.push(alarm(format!("nobody handled {}", words::passed(failure)))),

@@ -297,6 +297,7 @@ impl Replay {
                 format!("waits for {left} of {}", words::count(inputs.len(), "input"))
             }
             ("coroutine", Some(_)) => "awaits".to_owned(),
+            ("coroutine", None) if chain.is_lost => "can never end: nothing can wake it".to_owned(),
             ("coroutine", None) => self.body(chain).to_owned(),
             (_, Some(_)) => "waits".to_owned(),
             _ if chain.is_lost => "can never fire: its last Firer is gone".to_owned(),

@@ -26,7 +26,8 @@ impl<T: 'static> Deferred<T> {
     /// thread runs it. If none runs here, the body waits until one does; but one that wakes itself first goes on at
     /// once, 10,000 times in a row at most.
     ///
-    /// The body is dropped, with everything that it holds, as soon as nothing can wake it any more. In two cases it
+    /// The body is dropped, with everything that it holds, as soon as nothing can wake it any more. Its Deferred then
+    /// never fires, not even by a cancel; if callbacks wait for it, the log has a warning. In two cases the body
     /// stays in memory although nothing will wake it, unless it is cancelled first. (So would a task of any executor.)
     /// * The body holds its own [`Waker`](std::task::Waker), as combinators of many futures do.
     /// * The body holds the last handle of a [`Shared`](super::Shared) result, and waits for that result. To avoid

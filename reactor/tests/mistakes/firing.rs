@@ -63,6 +63,23 @@ fn a_firer_that_is_dropped_first_in_a_program_without_a_loop() {
 }
 
 #[test]
+fn a_coroutine_that_nothing_can_wake() {
+    let told = told_by("firing::a_coroutine_that_nothing_can_wake", || {
+        let (question, firer) = Deferred::<u32>::new();
+        let body = async move {
+            question.await?;
+            std::future::pending().await
+        };
+        let answer = Deferred::<u32>::from_future(body); // asleep
+        let answer = answer.add_callback(|n| println!("{n}"));
+        firer.callback(1).unwrap();
+        assert!(answer.waiting().to_string().contains("nothing can wake it"), "{}", answer.waiting());
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["will never end", "nothing can wake it", &place("asleep")]);
+}
+
+#[test]
 fn a_second_firing() {
     let told = told_by("firing::a_second_firing", || {
         let (answer, firer) = Deferred::<u32>::new(); // made

@@ -19,7 +19,8 @@ use crate::deferred::chain::{
     self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter,
     WaitsOn, WakeTarget, deliver_from,
 };
-use crate::deferred::story::{Place, Status, TellsStatus, Trace};
+use crate::deferred::story::{Place, Status, TellsStatus, Trace, is_loss_unexpected};
+use crate::diagnostics::{is_first_at, tell};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
 use crate::trace::{self, DeferredEvent, DeferredKind};
@@ -106,6 +107,7 @@ where
         trace,
         awaits: RefCell::default(),
         is_running: Cell::new(false),
+        is_lost: Cell::new(false),
         cancel_asked: Cell::new(None),
         task: RefCell::new(Weak::<Task<T, F>>::new()),
     });
@@ -243,22 +245,38 @@ enum AfterPoll {
 
 impl<T: 'static, F: 'static> Plain for Task<T, F> {}
 
-/// Tells those who listen of a coroutine that nothing goes on with any more.
 impl<T: 'static, F> Drop for Task<T, F> {
     #[inline]
     fn drop(&mut self) {
-        if self.out.trace().is_told() {
-            self.tell_gone();
+        if self.future.get_mut().is_some() {
+            self.lose();
         }
     }
 }
 
 impl<T: 'static, F> Task<T, F> {
+    /// The body has not ended, and nothing can wake it any more.
     #[cold]
     #[inline(never)]
-    fn tell_gone(&mut self) {
-        if self.future.get_mut().is_some() {
-            self.out.trace().tell_gone();
+    fn lose(&mut self) {
+        let trace = self.out.trace();
+        let Some(control) = self.control.upgrade() else { return trace.tell_gone() };
+        control.is_lost.set(true);
+        // If it awaits a Deferred, that one is lost, and is told.
+        let is_mistake = self.out.is_linked() && control.awaits.borrow().is_empty() && is_loss_unexpected();
+        if trace.is_told() && trace::is_on() {
+            trace.tell(DeferredEvent::FirersGone);
+            if is_mistake {
+                trace.tell(DeferredEvent::Lost);
+            }
+        }
+        let made = self.made;
+        if is_mistake && is_first_at(made) {
+            tell!(
+                Warn,
+                "reactor::deferred",
+                "the coroutine made at {made} will never end, and what waits for it will never run: nothing can wake it"
+            );
         }
     }
 }
@@ -332,6 +350,8 @@ pub(crate) struct CoroutineControl {
     /// What it awaits; usually one, but a combinator of futures may await a million at once.
     awaits: RefCell<Slab<Await>>,
     is_running: Cell<bool>,
+    /// Nothing can wake the body any more.
+    is_lost: Cell<bool>,
     /// A cancel that came while it ran: it is for what it awaits next.
     cancel_asked: Cell<Option<Place>>,
     task: RefCell<Weak<dyn Coroutine>>,
@@ -379,6 +399,16 @@ impl CoroutineControl {
 
 impl Plain for CoroutineControl {}
 
+/// Tells those who listen that a coroutine which can never end has gone. The end of any other one is told by its chain.
+impl Drop for CoroutineControl {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_lost.get() {
+            self.trace.tell_gone();
+        }
+    }
+}
+
 impl TellsStatus for CoroutineControl {
     fn status(&self) -> Status {
         let mut status = self.gate.status(self.trace.made());
@@ -386,6 +416,7 @@ impl TellsStatus for CoroutineControl {
             let awaits = self.awaits.borrow();
             status.awaits = Some(awaits.iter().map(|(_, awaited)| awaited.waits.clone().into_story()).collect());
         }
+        status.is_lost = self.is_lost.get();
         status
     }
 

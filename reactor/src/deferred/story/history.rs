@@ -137,11 +137,11 @@ impl Trace {
         trace::report(self.number(), event);
     }
 
-    /// Tells those who listen, if anybody does, that it is gone, and has not fired.
+    /// Tells those who have heard of its making, if they still listen, that it is gone, and has not fired.
     #[cold]
     #[inline(never)]
     pub(crate) fn tell_gone(self) {
-        if trace::is_on() {
+        if self.is_told() && trace::is_on() {
             self.tell(DeferredEvent::Gone { fired: false });
         }
     }

@@ -57,6 +57,8 @@ enum Progress {
     /// A list, and how many of its inputs have not fired.
     Inputs(usize),
     Coroutine,
+    /// A coroutine that nothing can wake.
+    Lost,
 }
 
 /// A chain that can report how far it is.
@@ -80,6 +82,8 @@ pub(crate) struct Status {
     pub(crate) inputs: Option<Vec<Rc<dyn TellsStatus>>>,
     /// Of a coroutine: what it awaits, and where.
     pub(crate) awaits: Option<Vec<Told>>,
+    /// Of a coroutine: whether nothing can wake it.
+    pub(crate) is_lost: bool,
 }
 
 /// A chain that another one waits for, and the place in the source that says so.
@@ -87,7 +91,16 @@ type Told = (Rc<dyn TellsStatus>, Place);
 
 impl Status {
     pub(crate) fn new(made: Place, pauses: u32) -> Status {
-        Status { made, pauses, fired: None, has_head: false, waits_on: None, inputs: None, awaits: None }
+        Status {
+            made,
+            pauses,
+            fired: None,
+            has_head: false,
+            waits_on: None,
+            inputs: None,
+            awaits: None,
+            is_lost: false,
+        }
     }
 
     fn progress(&self) -> Progress {
@@ -96,6 +109,7 @@ impl Status {
             Status { waits_on: Some(_), .. } => Progress::Waits,
             Status { inputs: Some(inputs), .. } => Progress::Inputs(inputs.len()),
             Status { awaits: Some(_), .. } => Progress::Coroutine,
+            Status { is_lost: true, .. } => Progress::Lost,
             Status { has_head: true, fired: None, .. } => Progress::NotFired,
             Status { fired, .. } => Progress::Fired(*fired),
         }
@@ -170,6 +184,7 @@ impl fmt::Display for Waiting {
                 Progress::Waits => write!(f, "the Deferred made at {made} waits")?,
                 Progress::Inputs(left) => write!(f, "the list made at {made} waits for {left} more")?,
                 Progress::Coroutine => write!(f, "the coroutine started at {made}")?,
+                Progress::Lost => write!(f, "the coroutine started at {made} will never end: nothing can wake it")?,
             }
         }
         if self.untold > 0 {
