@@ -236,15 +236,10 @@ impl Nodes {
         match self {
             Nodes::Alone(client) => vec![(0, client.destination().to_string())],
             Nodes::Cluster(_) => {
-                let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-                for bucket in 0..buckets {
-                    if let Some(address) = self.primary_of(bucket)
-                        && seen.insert(address.clone())
-                    {
-                        found.push((bucket, address));
-                    }
-                }
-                found
+                let mut seen = BTreeSet::new();
+                let is_new = |bucket: &u16| self.place_of(*bucket).is_some_and(|place| seen.insert(place));
+                let first = (0..buckets).filter(is_new);
+                first.filter_map(|bucket| Some((bucket, self.primary_of(bucket)?))).collect()
             }
         }
     }
