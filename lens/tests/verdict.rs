@@ -261,7 +261,7 @@ fn a_callback_in_which_the_trace_of_a_killed_process_ends_is_told() {
     let begun = format!(r#""ns":2,"turn":1,"callback":1,{ECHO}"#);
     let ended = r#""ns":3,"turn":1,"kind":"callback_end","callback":1,"took_ns":1"#.to_owned();
     let connected = r#""ns":1,"kind":"connected","socket":3,"peer":"1.2.3.4:5","protocol":"Echo""#.to_owned();
-    let ready = r#""ns":1,"turn":1,"kind":"ready","socket":3"#.to_owned();
+    let ready = r#""ns":1,"turn":1,"kind":"ready","socket":3,"readable":true"#.to_owned();
     let verdict = written(&[turn.clone(), connected, ready, begun.clone()]);
     let finding = only(&verdict, About::Endless);
     assert!(finding.details.iter().any(|line| line.contains("connection 3 with 1.2.3.4:5: it had been ready")));

@@ -4,7 +4,7 @@
 
 use super::Turns;
 use crate::trace::Event;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A connection or a port.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,6 +88,8 @@ pub struct Sockets {
     pub sockets: Vec<Socket>,
     /// Those of each host with one number, in order: one for each program of the host that had it.
     known: HashMap<(String, u64), Vec<usize>>,
+    /// The events of the kind `ready` that bring work.
+    work: HashSet<usize>,
 }
 
 impl Sockets {
@@ -106,6 +108,7 @@ impl Sockets {
         let socket = &mut self.sockets[index];
         match event.kind.as_str() {
             "call" => socket.call(at, event),
+            "ready" if socket.has_work(event) => drop(self.work.insert(at)),
             "listening" => {
                 socket.is_port = true;
                 socket.peer = event.text("address").to_owned();
@@ -172,6 +175,12 @@ impl Sockets {
         }
     }
 
+    /// Whether this event says that a socket is ready for something that somebody waits for. A socket that can be
+    /// written to is ready for nothing while nothing is to be sent.
+    pub(crate) fn is_work(&self, at: usize) -> bool {
+        self.work.contains(&at)
+    }
+
     /// The sockets with this number, in order: one for each program of the host that had it.
     pub fn with_number(&self, host: &str, number: u64) -> impl DoubleEndedIterator<Item = &Socket> {
         let known = self.known.get(&(host.to_owned(), number)).into_iter().flatten();
@@ -188,6 +197,13 @@ impl Socket {
     fn count(&mut self, event: &Event) {
         self.calls += 1;
         self.would_block += u64::from(event.text("failed") == "WouldBlock");
+    }
+
+    /// Whether what a wait has found is something to do. After the peer has ended its side, a socket stays readable.
+    fn has_work(&self, event: &Event) -> bool {
+        let comes = (event.flag("readable") || event.flag("read_closed")) && self.peer_ended.is_none();
+        let can_go = event.flag("writable") && (self.is_connecting || self.waiting > 0);
+        comes || can_go || event.flag("broken")
     }
 
     fn call(&mut self, at: usize, event: &Event) {

@@ -8,6 +8,9 @@ use crate::model::{Callback, Model, Socket, Turn};
 use crate::views::words;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A wait that took longer has waited: nothing was ready when it began.
+const AT_ONCE: u64 = 1_000_000;
+
 /// What had to wait.
 #[derive(Debug, Default)]
 pub(crate) struct Victims<'a> {
@@ -100,7 +103,7 @@ pub(super) fn victims_of_turn<'a>(
     let mut sockets = served_late(model, turn);
     let mut known: BTreeSet<u64> = sockets.iter().map(|(_, socket)| socket.number).collect();
     let held = end.saturating_sub(begin);
-    for number in found_next(model, last, held) {
+    for number in found_next(model, last) {
         let socket = with_number(model, turn, number).filter(|_| known.insert(number));
         sockets.extend(socket.map(|socket| (Ready::ByNextWait(held), socket)));
     }
@@ -123,12 +126,12 @@ fn became_due<'a>(model: &'a Model, host: &str, begin: u64, end: u64) -> Vec<(u6
 
 /// The sockets that the wait of this turn found ready, and that were served much later: those that waited longest first.
 fn served_late<'a>(model: &'a Model, turn: &Turn) -> Vec<(Ready, &'a Socket)> {
-    let own = model.events[turn.at..].iter().filter(|event| event.host == turn.host);
+    let own = (turn.at..).zip(&model.events[turn.at..]).filter(|(_, event)| event.host == turn.host);
     let mut waits: BTreeMap<u64, Option<u64>> = BTreeMap::new();
-    for event in own.take_while(|event| !matches!(&*event.kind, "turn_end" | "end" | "trace")) {
+    for (at, event) in own.take_while(|(_, event)| !matches!(&*event.kind, "turn_end" | "end" | "trace")) {
         let Some(number) = event.number("listener").or(event.number("socket")) else { continue };
         match (&*event.kind, waits.get_mut(&number)) {
-            ("ready", None) => drop(waits.insert(number, None)),
+            ("ready", None) if model.sockets.is_work(at) => drop(waits.insert(number, None)),
             ("call" | "callback_begin", Some(wait @ None)) => *wait = Some(event.ns.saturating_sub(turn.woke)),
             _ => {}
         }
@@ -139,16 +142,16 @@ fn served_late<'a>(model: &'a Model, turn: &Turn) -> Vec<(Ready, &'a Socket)> {
     late.into_iter().filter_map(|(wait, number)| Some((Ready::For(wait), with_number(model, turn, number)?))).collect()
 }
 
-/// The sockets that the wait after this callback found ready, if it did not have to wait: a quarter of `held` at most.
-fn found_next<'a>(model: &'a Model, callback: &'a Callback, held: u64) -> impl Iterator<Item = u64> + 'a {
+/// The sockets that the wait after this callback found ready, if it did not have to wait.
+fn found_next<'a>(model: &'a Model, callback: &'a Callback) -> impl Iterator<Item = u64> + 'a {
     let from = callback.end_at.unwrap_or(model.events.len());
-    let own = model.events[from..].iter().filter(|event| event.host == callback.host);
-    let is_over = |event: &&Event| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
-    let mut next = own.skip_while(|event| event.kind != "turn" && event.kind != "end");
-    let poll = next.by_ref().take_while(|event| !is_over(event)).find(|event| event.text("call") == "poll");
-    let is_at_once = poll.is_some_and(|poll| poll.number("took_ns").unwrap_or(0) < held / 4);
-    let ready = next.take_while(move |event| is_at_once && event.kind == "ready");
-    ready.map(|event| event.number("socket").unwrap_or(0))
+    let own = (from..).zip(&model.events[from..]).filter(|(_, event)| event.host == callback.host);
+    let is_over = |(_, event): &(usize, &Event)| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
+    let mut next = own.skip_while(|(_, event)| event.kind != "turn" && event.kind != "end");
+    let poll = next.by_ref().take_while(|event| !is_over(event)).find(|(_, event)| event.text("call") == "poll");
+    let is_at_once = poll.is_some_and(|(_, poll)| poll.number("took_ns").unwrap_or(0) <= AT_ONCE);
+    let ready = next.take_while(move |(_, event)| is_at_once && event.kind == "ready");
+    ready.filter(|(at, _)| model.sockets.is_work(*at)).map(|(_, event)| event.number("socket").unwrap_or(0))
 }
 
 fn with_number<'a>(model: &'a Model, turn: &Turn, number: u64) -> Option<&'a Socket> {
@@ -158,7 +161,6 @@ fn with_number<'a>(model: &'a Model, turn: &Turn, number: u64) -> Option<&'a Soc
 /// The sockets that a callback kept waiting.
 fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a Socket)> {
     let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
-    let is_own = |event: &Event| event.host == callback.host;
     let mut found: Vec<(Ready, &Socket)> = Vec::new();
     let mut known = BTreeSet::from_iter(callback.socket);
     let mut add = |number: u64, since: Ready, found: &mut Vec<(Ready, &'a Socket)>| {
@@ -169,11 +171,12 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a
         }
     };
     // Found by the wait of its own turn, and served after it.
-    let before = model.events[turn.at..callback.at].iter().filter(|event| is_own(event));
+    let own =
+        |from: usize, to: usize| (from..).zip(&model.events[from..to]).filter(|(_, event)| event.host == callback.host);
     let (mut ready, mut served) = (Vec::new(), BTreeSet::new());
-    for event in before {
+    for (at, event) in own(turn.at, callback.at) {
         match event.kind.as_str() {
-            "ready" => ready.extend(event.number("socket")),
+            "ready" if model.sockets.is_work(at) => ready.extend(event.number("socket")),
             // An accept serves its port; the connection is new.
             "call" => served.extend(event.number("listener").or(event.number("socket"))),
             _ => {}
@@ -183,15 +186,14 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a
         add(number, Ready::For(callback.end().saturating_sub(turn.woke)), &mut found);
     }
     let Some(end_at) = callback.end_at else { return found };
-    let after = model.events[end_at..].iter().filter(|event| is_own(event));
-    for event in after.take_while(|event| event.kind != "turn_end") {
+    for (_, event) in own(end_at, model.events.len()).take_while(|(_, event)| event.kind != "turn_end") {
         let port = event.number("listener").filter(|port| served.contains(port));
         if let Some(port) = port.filter(|_| event.number("socket").is_some()) {
             add(port, Ready::ByNextAccept(callback.took), &mut found);
         }
     }
     // Found by the next wait, which did not have to wait.
-    for number in found_next(model, callback, callback.took) {
+    for number in found_next(model, callback) {
         add(number, Ready::ByNextWait(callback.took), &mut found);
     }
     found
