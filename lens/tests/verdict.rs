@@ -167,14 +167,17 @@ fn one_late_firing_after_a_cancel_is_no_mistake_and_a_second_one_is() {
     for has_canceller in [false, true] {
         for firings in 1..=2 {
             let lines = Lines::default();
+            let (mut cancelled, mut fired) = (0, 0);
             lines.stream().during(|| {
                 let (number, firer) = match has_canceller {
                     true => Deferred::<u32>::with_canceller(|_| ()),
                     false => Deferred::<u32>::new(),
                 };
                 let number = number.add_errback(|_| Ok(0));
+                cancelled = line!() + 1;
                 number.cancel();
                 // Without a canceller, nobody told the producer: the first late firing is not even an error for it.
+                fired = line!() + 1;
                 let results: Vec<bool> = (0..firings).map(|value| firer.callback(value).is_ok()).collect();
                 assert_eq!(results[0], !has_canceller);
                 drop(number);
@@ -187,6 +190,14 @@ fn one_late_firing_after_a_cancel_is_no_mistake_and_a_second_one_is() {
             let is_mistake = Verdict::new(&model).findings.iter().any(|finding| finding.about == About::FiredTwice);
             assert_eq!(is_mistake, firings == 2, "{text}");
             assert_eq!(text.contains("fired a second time"), firings == 2, "{text}");
+            if firings == 2 {
+                let verdict = Verdict::new(&model);
+                let twice = &only(&verdict, About::FiredTwice).sentence;
+                let cancel = format!("it was cancelled at lens/tests/verdict.rs:{cancelled}.");
+                let told = format!("lost, as was the first, at lens/tests/verdict.rs:{fired}: {cancel}");
+                assert!(twice.contains(&told), "{twice}");
+                assert!(text.contains(&format!("refused (first at verdict.rs:{fired})")), "{text}");
+            }
         }
     }
 }

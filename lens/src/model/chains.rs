@@ -167,7 +167,13 @@ impl Chains {
                 chain.has_fired = true;
                 Happened::Fired(passed)
             }
-            "deferred_refused" => Happened::Refused(event.text("first").to_owned()),
+            "deferred_refused" => {
+                // After a cancel, the library names the place of that as the first one. The first firing since then was
+                // ignored or refused.
+                let is_firing = |event: &&ChainEvent| matches!(event.what, Happened::Ignored | Happened::Refused(_));
+                let firing = chain.log.iter().find(is_firing).filter(|_| chain.is_cancelled);
+                Happened::Refused(firing.map_or(event.text("first"), |event| &event.place).to_owned())
+            }
             "deferred_ignored" => Happened::Ignored,
             "deferred_resumed" => {
                 chain.waits_for = None;

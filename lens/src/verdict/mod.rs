@@ -324,13 +324,11 @@ fn deferreds(model: &Model) -> Vec<Finding> {
             if let Happened::Refused(first) = &event.what
                 && chains.is_mistake(chain.number, event.at)
             {
-                let (name, here, first) =
-                    (chains.name(chain.number), words::line_of(&event.place), words::line_of(first));
+                let (name, here) = (chains.name(chain.number), words::line_of(&event.place));
+                let first = first_firing(chain, event.at, first);
                 findings.push(Finding {
                     about: About::FiredTwice,
-                    sentence: format!(
-                        "{name} was fired a second time at {here}: that result is lost. The first time was at {first}."
-                    ),
+                    sentence: format!("{name} was fired a second time at {here}: that result is lost{first}."),
                     details: Vec::new(),
                     place: event.place.clone(),
                     took: 0,
@@ -340,6 +338,17 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What became of the firing before the one that was refused at an event. After a cancel it is lost, too.
+fn first_firing(chain: &Chain, at: usize, first: &str) -> String {
+    let cancel = chain.log.iter().find(|event| event.at < at && event.what == Happened::Cancelled);
+    let Some(cancel) = cancel else { return format!(". The first time was at {}", words::line_of(first)) };
+    let cancel = words::line_of(&cancel.place);
+    match words::line_of(first) {
+        first if first.is_empty() || first == cancel => format!(", as was the first: it was cancelled at {cancel}"),
+        first => format!(", as was the first, at {first}: it was cancelled at {cancel}"),
+    }
 }
 
 /// Whether something waits for the result of a Deferred that has one: its callbacks, the Deferred to which one of its
