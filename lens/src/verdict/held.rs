@@ -3,7 +3,7 @@
 //! Next: `crowd.rs`, many callbacks in one turn.
 
 use super::crowd::Crowd;
-use super::victims::victims;
+use super::victims::{Victims, victims};
 use super::{About, Finding, SLOW};
 use crate::model::{Callback, Model, Step, StepState, Turn};
 use crate::views::words;
@@ -49,7 +49,7 @@ pub(crate) fn is_slow(callback: &Callback) -> bool {
 }
 
 /// Callbacks that held the loop, and what had to wait for them. If one of them did so again and again, its worst time
-/// stands for all.
+/// stands for all, with what had to wait for any of them.
 pub(super) fn held(model: &Model) -> Vec<Finding> {
     let slow = model.turns.callbacks.iter().filter(|callback| is_slow(callback));
     let mut alike: BTreeMap<_, Vec<&Callback>> = BTreeMap::new();
@@ -61,7 +61,7 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
     for mut alike in alike.into_values() {
         alike.sort_by_key(|callback| std::cmp::Reverse(callback.took));
         let (worst, others) = (alike[0], &alike[1..]);
-        let mut details = victims(model, worst).lines();
+        let mut details = Victims::joined(alike.iter().map(|callback| victims(model, callback))).lines();
         let (took, inside) = (words::time(worst.took), inside(model, worst));
         let sentence = format!("{} held the loop for {took}{inside}. {}", who(worst), waited(&details));
         let all = alike.iter().fold(0_u64, |all, callback| all.saturating_add(callback.took));
@@ -73,7 +73,8 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// Crowds of callbacks that held the loop. If one of the same kind did so again and again, the worst stands for all.
+/// Crowds of callbacks that held the loop. If one of the same kind did so again and again, the worst stands for all, with
+/// what had to wait for any of them.
 pub(super) fn crowds(model: &Model) -> Vec<Finding> {
     let crowds = model.turns.turns.iter().filter_map(|turn| Crowd::of(model, turn));
     let mut alike: BTreeMap<_, Vec<Crowd<'_>>> = BTreeMap::new();
@@ -84,7 +85,7 @@ pub(super) fn crowds(model: &Model) -> Vec<Finding> {
     for mut alike in alike.into_values() {
         alike.sort_by_key(|crowd| std::cmp::Reverse(crowd.took));
         let (worst, others) = (&alike[0], &alike[1..]);
-        let victims = worst.victims(model).lines();
+        let victims = Victims::joined(alike.iter().map(|crowd| crowd.victims(model))).lines();
         let (took, all) = (worst.took, alike.iter().fold(0_u64, |all, crowd| all.saturating_add(crowd.took)));
         let sentence = format!(
             "{}, held the loop for {} together, in one turn. {}",

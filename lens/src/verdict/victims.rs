@@ -32,20 +32,64 @@ enum Ready {
     ByNextAccept(u64),
 }
 
-impl Victims<'_> {
+impl Ready {
+    /// For how long it was ready, at most.
+    fn time(&self) -> u64 {
+        let (Ready::For(time) | Ready::ByNextWait(time) | Ready::ByNextAccept(time)) = self;
+        *time
+    }
+}
+
+impl<'a> Victims<'a> {
     /// The numbers of the delayed calls and of the sockets. One may wait for several callbacks of a turn.
     pub(crate) fn numbers(&self) -> (impl Iterator<Item = u64>, impl Iterator<Item = u64>) {
         (self.late.iter().map(|late| late.2), self.sockets.iter().map(|(_, socket)| socket.number))
     }
 
-    /// A line for each, those that waited longest first. Of many, the rest is counted.
+    /// All of these together: each with its longest wait.
+    pub(super) fn joined(all: impl IntoIterator<Item = Victims<'a>>) -> Victims<'a> {
+        let (mut late, mut sockets) = (Vec::new(), Vec::new());
+        for victims in all {
+            late.extend(victims.late);
+            sockets.extend(victims.sockets);
+        }
+        late.sort_unstable_by(|one, other| other.cmp(one));
+        // What is known comes first.
+        let order = |since: &Ready| (!matches!(since, Ready::For(_)), std::cmp::Reverse(since.time()));
+        sockets.sort_by_key(|(since, _): &(Ready, &Socket)| order(since));
+        let (mut timers, mut known) = (BTreeSet::new(), BTreeSet::new());
+        late.retain(|(_, place, number)| timers.insert((*place, *number)));
+        sockets.retain(|(_, socket)| known.insert((socket.run, socket.number)));
+        Victims { late, sockets }
+    }
+
+    /// The delayed calls of each place, the latest first.
+    fn late_by_place(&self) -> Vec<(&'a str, Vec<u64>)> {
+        let mut places: Vec<(&str, Vec<u64>)> = Vec::new();
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        for (by, place, _) in &self.late {
+            let index = *known.entry(place).or_insert(places.len());
+            if index == places.len() {
+                places.push((place, Vec::new()));
+            }
+            places[index].1.push(*by);
+        }
+        places
+    }
+
+    /// A line for the delayed calls of each place, and for each socket, those that waited longest first. Of many, the
+    /// rest is counted.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for (by, place, _) in self.late.iter().take(MAX_VICTIMS) {
-            lines.push(format!("a timer, {} late: requested at {}", words::time(*by), words::line_of(place)));
+        let places = self.late_by_place();
+        for (place, late) in places.iter().take(MAX_VICTIMS) {
+            let by = from_to(late[late.len() - 1], late[0]);
+            let timers = if late.len() == 1 { "a timer".to_owned() } else { format!("{} timers", late.len()) };
+            lines.push(format!("{timers}, {by} late: requested at {}", words::line_of(place)));
         }
-        if self.late.len() > MAX_VICTIMS {
-            lines.push(format!("{} more timers", self.late.len() - MAX_VICTIMS));
+        let more: usize = places.iter().skip(MAX_VICTIMS).map(|(_, late)| late.len()).sum();
+        if more > 0 {
+            lines.push(words::count(more, "more timer"));
         }
         for (since, socket) in self.sockets.iter().take(MAX_VICTIMS) {
             let name = socket.name();
@@ -64,6 +108,16 @@ impl Victims<'_> {
             lines.push(format!("{} more sockets", self.sockets.len() - MAX_VICTIMS));
         }
         lines
+    }
+}
+
+/// Two times: `20.1 to 105.4 ms`. Times that read alike are one.
+fn from_to(least: u64, most: u64) -> String {
+    let (least, most) = (words::time(least), words::time(most));
+    match (least.split_once(' '), most.split_once(' ')) {
+        _ if least == most => most,
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} to {most}"),
+        _ => format!("{least} to {most}"),
     }
 }
 
