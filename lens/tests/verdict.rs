@@ -219,7 +219,9 @@ fn a_connection_that_is_open_at_the_end_is_told_and_a_clean_one_is_not() {
     let verdict = verdict(&lines);
     let leaked = &only(&verdict, About::Leaked).sentence;
     assert!(leaked.contains(&left.local_addr().unwrap().to_string()), "{leaked}");
-    assert_eq!(verdict.findings.len(), 1, "{}", verdict.to_text());
+    // Something else may have held the loop, too, while the thread had no processor.
+    let others = verdict.findings.iter().filter(|finding| finding.about != About::Held);
+    assert_eq!(others.count(), 1, "{}", verdict.to_text());
 }
 
 /// A trace of a few lines, for what a test cannot bring about at will.

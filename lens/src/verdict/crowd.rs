@@ -4,7 +4,7 @@
 //! A hold of the loop is what happens between the end of one wait and the next. A callback that held it alone is told by
 //! itself, and is not of the crowd.
 //!
-//! Next: `victims.rs`, what had to wait.
+//! Next: `outside.rs`, time between the turns.
 
 use super::SLOW;
 use super::held::{is_slow, place_of};

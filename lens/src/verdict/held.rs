@@ -1,11 +1,12 @@
-//! What held the loop: a callback that took long, or a crowd of short ones.
+//! What held the loop: a callback that took long, a crowd of short ones, or the program outside of the loop.
 //!
 //! Next: `crowd.rs`, many callbacks in one turn.
 
 use super::crowd::Crowd;
+use super::outside::Outside;
 use super::victims::{Victims, victims};
 use super::{About, Finding, SLOW};
-use crate::model::{Callback, Model, Step, StepState, Turn};
+use crate::model::{Callback, Model, Side, Step, StepState, Turn};
 use crate::views::words;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,12 @@ pub(crate) struct Hold {
 pub(crate) fn holds<'a>(model: &Model, turns: impl IntoIterator<Item = &'a Turn>) -> Vec<Hold> {
     let mut holds = Vec::new();
     for turn in turns {
+        if let Some(outside) = Outside::before(model, turn) {
+            let (took, words) = (words::time(outside.took), outside.words());
+            let inside = words_inside(model, &slow_in(model, &outside));
+            let sentence = format!("{took} held by the program outside of the loop, {words}{inside}");
+            holds.push(Hold { took: outside.took, at: outside.at, sentence, victims: outside.victims.lines() });
+        }
         let callbacks = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
         for callback in callbacks.filter(|callback| is_slow(callback)) {
             let inside = inside(model, callback);
@@ -101,6 +108,22 @@ pub(super) fn crowds(model: &Model) -> Vec<Finding> {
     findings
 }
 
+/// Times in which the program was outside of its loop, and something waited. The longest of each host stands for all,
+/// with what had to wait for any of them.
+pub(super) fn outside(model: &Model) -> Option<Finding> {
+    let mut all: Vec<Outside<'_>> = model.turns.turns.iter().filter_map(|turn| Outside::before(model, turn)).collect();
+    all.sort_by_key(|outside| (std::cmp::Reverse(outside.took), outside.at));
+    let worst = all.first()?;
+    let (took, at, steps) = (worst.took, worst.at, slow_in(model, worst));
+    let (time, words, inside) = (words::time(took), worst.words(), words_inside(model, &steps));
+    let sentence = format!("The program was outside of its loop for {time}, {words}{inside}. Meanwhile these waited:");
+    let place = steps.last().map_or(String::new(), |(step, _)| step.place.clone());
+    let (more, sum) = (all.len() - 1, all.iter().fold(0_u64, |sum, outside| sum.saturating_add(outside.took)));
+    let mut details = Victims::joined(all.into_iter().map(|outside| outside.victims)).lines();
+    details.extend(again(more, sum));
+    Some(Finding { about: About::Held, sentence, details, place, took, at })
+}
+
 fn waited(victims: &[String]) -> &'static str {
     if victims.is_empty() { "Nothing else waited meanwhile." } else { "Meanwhile these waited:" }
 }
@@ -151,27 +174,40 @@ pub(crate) fn who(callback: &Callback) -> String {
 /// The callbacks of Deferreds that took most of the time in a callback of the loop, to stand behind its time; empty if
 /// there is none.
 fn inside(model: &Model, callback: &Callback) -> String {
-    let words =
-        |(step, took): (&Step, u64)| format!(", {} of it in the callback added at {}", words::time(took), line(step));
-    slow_steps(model, callback).into_iter().map(words).collect()
+    words_inside(model, &slow_steps(model, callback))
 }
 
-fn line(step: &Step) -> &str {
-    words::line_of(&step.place)
+fn words_inside(model: &Model, steps: &[(&Step, u64)]) -> String {
+    let words = |(step, took): &(&Step, u64)| {
+        let name = match step.side {
+            Side::Body => format!("the body of {}, made at", model.chains.name(step.chain)),
+            _ => "the callback added at".to_owned(),
+        };
+        format!(", {} of it in {name} {}", words::time(*took), words::line_of(&step.place))
+    };
+    steps.iter().map(words).collect()
 }
 
 /// The callbacks of Deferreds that took most of the time in a callback of the loop, and for how long: the outermost
 /// first.
 fn slow_steps<'a>(model: &'a Model, callback: &Callback) -> Vec<(&'a Step, u64)> {
-    let (begin, end) = (callback.begin, callback.end());
+    slow_between(model, &callback.host, callback.at, callback.begin, callback.end())
+}
+
+/// The same of a time outside of the loop.
+fn slow_in<'a>(model: &'a Model, outside: &Outside<'_>) -> Vec<(&'a Step, u64)> {
+    slow_between(model, "", outside.at, outside.begin, outside.end())
+}
+
+fn slow_between<'a>(model: &'a Model, host: &str, at: usize, begin: u64, end: u64) -> Vec<(&'a Step, u64)> {
     let mut slow = Vec::new();
     for step in model.chains.steps.values() {
         if let StepState::Ran(run) = &step.state
-            && model.chains.chains.get(&step.chain).is_some_and(|chain| chain.host == callback.host)
-            && run.at > callback.at
+            && model.chains.chains.get(&step.chain).is_some_and(|chain| chain.host == host)
+            && run.at > at
             && run.begin >= begin
             && run.end <= end
-            && run.end.saturating_sub(run.begin) > callback.took / 2
+            && run.end.saturating_sub(run.begin) > end.saturating_sub(begin) / 2
         {
             slow.push((run.at, step, run.end.saturating_sub(run.begin)));
         }

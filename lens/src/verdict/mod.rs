@@ -10,11 +10,13 @@
 
 mod crowd;
 mod held;
+mod outside;
 mod system;
 mod victims;
 
 pub(crate) use crowd::Crowd;
 pub(crate) use held::{holds, is_slow};
+pub(crate) use outside::Outside;
 pub(crate) use victims::victims;
 
 use held::who;
@@ -48,7 +50,7 @@ const STORM: u64 = 100;
 pub enum About {
     /// A callback that never ended.
     Endless,
-    /// A callback held the loop, or many did so together.
+    /// A callback held the loop, or many did so together, or the program did so outside of it.
     Held,
     /// A callback panicked.
     Panic,
@@ -75,7 +77,7 @@ impl About {
     fn words(self) -> &'static str {
         match self {
             About::Endless => "callbacks that had not ended",
-            About::Held => "callbacks that held the loop",
+            About::Held => "things that held the loop",
             About::Panic => "callbacks that panicked",
             About::Unhandled => "failures that nobody handled",
             About::NeverFired => "Deferreds that never fired",
@@ -124,6 +126,7 @@ impl Verdict {
         findings.extend(held::endless(model));
         findings.extend(held::held(model));
         findings.extend(held::crowds(model));
+        findings.extend(held::outside(model));
         findings.extend(panics(model));
         findings.extend(unhandled(model));
         findings.extend(deferreds(model));

@@ -3,7 +3,6 @@
 //! Next: `system.rs`, sockets and descriptors.
 
 use super::{MAX_VICTIMS, SLOW};
-use crate::Event;
 use crate::model::{Callback, Model, Socket, Turn};
 use crate::views::words;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +43,11 @@ impl<'a> Victims<'a> {
     /// The numbers of the delayed calls and of the sockets. One may wait for several callbacks of a turn.
     pub(crate) fn numbers(&self) -> (impl Iterator<Item = u64>, impl Iterator<Item = u64>) {
         (self.late.iter().map(|late| late.2), self.sockets.iter().map(|(_, socket)| socket.number))
+    }
+
+    /// Whether nothing had to wait.
+    pub(super) fn is_empty(&self) -> bool {
+        self.late.is_empty() && self.sockets.is_empty()
     }
 
     /// All of these together: each with its longest wait.
@@ -157,9 +161,31 @@ pub(super) fn victims_of_turn<'a>(
     let mut sockets = served_late(model, turn);
     let mut known: BTreeSet<u64> = sockets.iter().map(|(_, socket)| socket.number).collect();
     let held = end.saturating_sub(begin);
-    for number in found_next(model, last) {
+    for number in found_next(model, turn) {
         let socket = with_number(model, turn, number).filter(|_| known.insert(number));
         sockets.extend(socket.map(|socket| (Ready::ByNextWait(held), socket)));
+    }
+    Victims { late, sockets }
+}
+
+/// What waited while the program was outside of its loop, from `begin` to the beginning of this turn.
+pub(super) fn victims_outside<'a>(model: &'a Model, turn: &'a Turn, begin: u64) -> Victims<'a> {
+    let end = turn.begin;
+    let mut late = became_due(model, &turn.host, begin, end);
+    for call in turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]) {
+        if let Some(by) = call.late.filter(|by| call.begin.saturating_sub(*by) < begin) {
+            late.push((by, &call.place, call.timer.unwrap_or(0)));
+        }
+    }
+    late.retain(|(by, ..)| *by > SLOW);
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    let mut sockets = Vec::new();
+    for socket in found_at_once(model, turn).into_iter().filter_map(|number| with_number(model, turn, number)) {
+        // It may be younger than that.
+        let most = end.saturating_sub(begin.max(model.events[socket.at].ns));
+        if most > SLOW {
+            sockets.push((Ready::ByNextWait(most), socket));
+        }
     }
     Victims { late, sockets }
 }
@@ -196,16 +222,24 @@ fn served_late<'a>(model: &'a Model, turn: &Turn) -> Vec<(Ready, &'a Socket)> {
     late.into_iter().filter_map(|(wait, number)| Some((Ready::For(wait), with_number(model, turn, number)?))).collect()
 }
 
-/// The sockets that the wait after this callback found ready, if it did not have to wait.
-fn found_next<'a>(model: &'a Model, callback: &'a Callback) -> impl Iterator<Item = u64> + 'a {
-    let from = callback.end_at.unwrap_or(model.events.len());
-    let own = (from..).zip(&model.events[from..]).filter(|(_, event)| event.host == callback.host);
-    let is_over = |(_, event): &(usize, &Event)| matches!(event.kind.as_str(), "turn_end" | "end" | "trace");
-    let mut next = own.skip_while(|(_, event)| event.kind != "turn" && event.kind != "end");
-    let poll = next.by_ref().take_while(|event| !is_over(event)).find(|(_, event)| event.text("call") == "poll");
+/// The sockets that the wait after this turn found ready, if it did not have to wait. If the program was outside of the
+/// loop for long before it, they waited for that, as far as anybody knows.
+fn found_next(model: &Model, turn: &Turn) -> Vec<u64> {
+    let after = model.turns.turns.partition_point(|other| other.at <= turn.at);
+    let next = model.turns.turns[after..].iter().find(|next| next.host == turn.host);
+    let is_next =
+        |next: &&Turn| next.run == turn.run && (!next.host.is_empty() || next.begin.saturating_sub(turn.end) <= SLOW);
+    next.filter(is_next).map_or(Vec::new(), |next| found_at_once(model, next))
+}
+
+/// The sockets that the wait of this turn found ready, if it did not have to wait.
+fn found_at_once(model: &Model, turn: &Turn) -> Vec<u64> {
+    let own = (turn.at..).zip(&model.events[turn.at..]).filter(|(_, event)| event.host == turn.host);
+    let mut own = own.take_while(|(_, event)| !matches!(event.kind.as_str(), "turn_end" | "end" | "trace"));
+    let poll = own.find(|(_, event)| event.text("call") == "poll");
     let is_at_once = poll.is_some_and(|(_, poll)| poll.number("took_ns").unwrap_or(0) <= AT_ONCE);
-    let ready = next.take_while(move |(_, event)| is_at_once && event.kind == "ready");
-    ready.filter(|(at, _)| model.sockets.is_work(*at)).map(|(_, event)| event.number("socket").unwrap_or(0))
+    let ready = own.take_while(|(_, event)| is_at_once && event.kind == "ready");
+    ready.filter(|(at, _)| model.sockets.is_work(*at)).map(|(_, event)| event.number("socket").unwrap_or(0)).collect()
 }
 
 fn with_number<'a>(model: &'a Model, turn: &Turn, number: u64) -> Option<&'a Socket> {
@@ -247,7 +281,7 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Ready, &'a
         }
     }
     // Found by the next wait, which did not have to wait.
-    for number in found_next(model, callback) {
+    for number in found_next(model, turn) {
         add(number, Ready::ByNextWait(callback.took), &mut found);
     }
     found

@@ -6,7 +6,7 @@ use super::loop_view::PHASES;
 use super::svg::Svg;
 use super::words;
 use crate::model::{Model, Turn};
-use crate::verdict::{Crowd, SLOW, is_slow, victims};
+use crate::verdict::{Crowd, Outside, SLOW, is_slow, victims};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of delayed calls that have a dot each. A lane has no room for more.
@@ -35,8 +35,11 @@ pub struct Column {
     pub of_call: BTreeMap<String, usize>,
     /// Number of callbacks.
     pub callbacks: usize,
-    /// How long the callbacks of one turn took together, at most.
+    /// How long the callbacks of one turn took together, at most; or the program outside of the loop, if something waited
+    /// for it meanwhile.
     pub held: u64,
+    /// How long the program was outside of the loop before a turn, if something waited meanwhile.
+    pub outside: u64,
     /// How long the longest callback took.
     pub longest: u64,
     /// What the longest callback was.
@@ -47,7 +50,7 @@ pub struct Column {
     pub late: usize,
     /// How late the latest of them was.
     pub latest: u64,
-    /// Number of timers and sockets that a callback kept waiting.
+    /// Number of timers and sockets that a callback kept waiting, or the program outside of the loop.
     pub victims: usize,
     /// The event that begins it.
     pub at: usize,
@@ -90,8 +93,10 @@ impl Column {
                 }
             }
             column.busy = column.busy.saturating_add(busy);
-            column.held = column.held.max(busy);
-            column.victims += kept_waiting(model, turn);
+            let outside = Outside::before(model, turn);
+            column.outside = column.outside.max(outside.as_ref().map_or(0, |outside| outside.took));
+            column.held = column.held.max(busy).max(column.outside);
+            column.victims += kept_waiting(model, turn, outside);
         }
         column
     }
@@ -132,8 +137,12 @@ impl Column {
         };
         let longest =
             if self.longest_words.is_empty() { String::new() } else { format!("; longest: {}", self.longest_words) };
+        let outside = match self.outside {
+            0 => String::new(),
+            time => format!("; {} outside of the loop before it", words::time(time)),
+        };
         format!(
-            "{turns} at {}: waited {}, {}, {} taking {}{longest}",
+            "{turns} at {}: waited {}, {}, {} taking {}{longest}{outside}",
             words::time(self.begin),
             words::time(self.waited),
             self.calls(),
@@ -143,13 +152,13 @@ impl Column {
     }
 }
 
-/// Number of delayed calls and sockets that had to wait for what held the loop in this turn.
-fn kept_waiting(model: &Model, turn: &Turn) -> usize {
+/// Number of delayed calls and sockets that had to wait for what held the loop in this turn, or before it.
+fn kept_waiting(model: &Model, turn: &Turn, outside: Option<Outside<'_>>) -> usize {
     let callbacks = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
     let alone = callbacks.filter(|callback| is_slow(callback)).map(|callback| victims(model, callback));
     let together = Crowd::of(model, turn).map(|crowd| crowd.victims(model));
     let (mut timers, mut sockets) = (BTreeSet::new(), BTreeSet::new());
-    for victims in alone.chain(together) {
+    for victims in alone.chain(together).chain(outside.map(|outside| outside.victims)) {
         let (late, ready) = victims.numbers();
         timers.extend(late);
         sockets.extend(ready);

@@ -25,7 +25,7 @@ const PICTURE: usize = 120;
 /// What the marks of a text are.
 const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on.\n\
     e, c, t, f, x: something happened in this phase.\n\
-together: the callbacks of one turn.\n\
+together: the callbacks of one turn, or the program before it.\n\
     Times: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
 
 /// The phases of a turn, in their order, with a letter for each.
@@ -308,7 +308,7 @@ impl LoopView {
             format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the callbacks of one turn"),
             "together; the figure at the left: a full bar. Red: it held the loop; above it, its milliseconds. 2!: two"
                 .to_owned(),
-            "delayed calls or sockets had to wait for that. A dot: a delayed call, red if it was made more than 10 ms late;"
+            "delayed calls or sockets had to wait for that. The program may have held it before the turn, too. A dot: a delayed call, red if it was made more than 10 ms late;"
                 .to_owned(),
             "of more than four, their numbers.".to_owned(),
         ] {
