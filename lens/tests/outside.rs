@@ -1,4 +1,5 @@
-//! Time in which the program is outside of its loop: before the first turn, and between two turns.
+//! Time in which the program is outside of its loop, before the first turn and between two turns, and time in which it
+//! does not run at all.
 
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
@@ -125,4 +126,36 @@ fn the_body_of_a_coroutine_that_took_the_time_is_named_with_where_it_was_made() 
     let finding = only(&model);
     let told = ", between turns 1 and 2, 299.0 ms of it in the body of coroutine 1, made at a.rs:8. Meanwhile";
     assert!(finding.sentence.contains(told) && finding.place == "a.rs:8:1", "{finding:?}");
+}
+
+/// A poll of 100 ms, which took so long; the delayed call was due at its end.
+fn slept(took: u64) -> Model {
+    let end = 20_000_000 + took;
+    let late = end - 120_000_000;
+    numbered(&[
+        TRACE,
+        r#""ns":2,"kind":"timer_set","timer":4,"delay_ns":119999998,"place":"a.rs:5:1""#,
+        r#""ns":20000000,"turn":1,"phase":"wait","kind":"turn","timeout_ns":100000000"#,
+        &format!(r#""ns":{end},"turn":1,"kind":"call","call":"poll","timeout_ns":100000000,"took_ns":{took},"done":0"#),
+        &format!(
+            r#""ns":{end},"turn":1,"kind":"callback_begin","callback":7,"what":"timer","timer":4,"late_ns":{late},"place":"a.rs:5:1""#
+        ),
+        &format!(r#""ns":{end},"turn":1,"kind":"callback_end","callback":7,"took_ns":1"#),
+        &format!(r#""ns":{end},"turn":1,"kind":"turn_end""#),
+    ])
+}
+
+#[test]
+fn a_wait_that_the_system_ended_too_late_is_told_with_the_delayed_calls() {
+    let model = slept(188_000_000);
+    let verdict = Verdict::new(&model);
+    let [finding] = &verdict.findings[..] else { panic!("{}", verdict.to_text()) };
+    let why = "later than it asked: the machine was busy, or the process was stopped";
+    assert_eq!(finding.sentence, format!("The system woke the loop 88.0 ms {why}. Meanwhile these waited:"));
+    assert_eq!((finding.about, finding.took, finding.at), (About::Overslept, 88_000_000, 3));
+    assert_eq!(finding.details, ["a timer, 88.0 ms late: requested at a.rs:5"]);
+    let views = LoopViews::new(&model, &[""], None, None);
+    assert_eq!(views.views[0].held, [(format!("woken 88.0 ms {why}"), finding.details.clone())]);
+    assert_eq!(views.views[0].columns[0].victims, 1);
+    is_clean(&slept(109_000_000));
 }

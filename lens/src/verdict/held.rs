@@ -4,13 +4,14 @@
 
 use super::crowd::Crowd;
 use super::outside::Outside;
+use super::overslept::Overslept;
 use super::victims::{Victims, victims};
 use super::{About, Finding, SLOW};
 use crate::model::{Callback, Model, Side, Step, StepState, Turn};
 use crate::views::words;
 use std::collections::BTreeMap;
 
-/// Something that held the loop, for a list of such things.
+/// Something that held the loop, or woke it too late, for a list of such things.
 #[derive(Debug)]
 pub(crate) struct Hold {
     /// For how long.
@@ -23,7 +24,7 @@ pub(crate) struct Hold {
     pub(crate) victims: Vec<String>,
 }
 
-/// Everything that held the loop in these turns, in order.
+/// Everything that held the loop in these turns, in order, and the waits that were over too late.
 pub(crate) fn holds<'a>(model: &Model, turns: impl IntoIterator<Item = &'a Turn>) -> Vec<Hold> {
     let mut holds = Vec::new();
     for turn in turns {
@@ -32,6 +33,10 @@ pub(crate) fn holds<'a>(model: &Model, turns: impl IntoIterator<Item = &'a Turn>
             let inside = words_inside(model, &slow_in(model, &outside));
             let sentence = format!("{took} held by the program outside of the loop, {words}{inside}");
             holds.push(Hold { took: outside.took, at: outside.at, sentence, victims: outside.victims.lines() });
+        }
+        if let Some(overslept) = Overslept::of(model, turn) {
+            let sentence = format!("woken {} {}", words::time(overslept.by), Overslept::words());
+            holds.push(Hold { took: overslept.by, at: overslept.at, sentence, victims: overslept.victims.lines() });
         }
         let callbacks = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
         for callback in callbacks.filter(|callback| is_slow(callback)) {
@@ -129,7 +134,7 @@ fn waited(victims: &[String]) -> &'static str {
 }
 
 /// How often the same happened, and how long it took in all.
-fn again(more: usize, all: u64) -> Option<String> {
+pub(super) fn again(more: usize, all: u64) -> Option<String> {
     let times = words::count(more, "more time");
     (more > 0).then(|| format!("This was the longest. It did so {times}; all took {}.", words::time(all)))
 }

@@ -11,15 +11,17 @@
 mod crowd;
 mod held;
 mod outside;
+mod overslept;
 mod system;
 mod victims;
 
 pub(crate) use crowd::Crowd;
 pub(crate) use held::{holds, is_slow};
 pub(crate) use outside::Outside;
+pub(crate) use overslept::Overslept;
 pub(crate) use victims::victims;
 
-use held::who;
+use held::{again, who};
 
 use crate::model::{Callback, Chain, Happened, Model, Passed, Side, Step, StepState};
 use crate::trace::Gaps;
@@ -52,6 +54,8 @@ pub enum About {
     Endless,
     /// A callback held the loop, or many did so together, or the program did so outside of it.
     Held,
+    /// The system woke the loop too late.
+    Overslept,
     /// A callback panicked.
     Panic,
     /// Nobody handled a failure.
@@ -78,6 +82,7 @@ impl About {
         match self {
             About::Endless => "callbacks that had not ended",
             About::Held => "things that held the loop",
+            About::Overslept => "waits that were over too late",
             About::Panic => "callbacks that panicked",
             About::Unhandled => "failures that nobody handled",
             About::NeverFired => "Deferreds that never fired",
@@ -127,6 +132,7 @@ impl Verdict {
         findings.extend(held::held(model));
         findings.extend(held::crowds(model));
         findings.extend(held::outside(model));
+        findings.extend(overslept::overslept(model));
         findings.extend(panics(model));
         findings.extend(unhandled(model));
         findings.extend(deferreds(model));

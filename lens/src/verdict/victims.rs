@@ -1,6 +1,6 @@
 //! [`Victims`]: what had to wait while the loop was held: delayed calls and sockets.
 //!
-//! Next: `system.rs`, sockets and descriptors.
+//! Next: `overslept.rs`, waits that took too long.
 
 use super::{MAX_VICTIMS, SLOW};
 use crate::model::{Callback, Model, Socket, Turn};
@@ -188,6 +188,14 @@ pub(super) fn victims_outside<'a>(model: &'a Model, turn: &'a Turn, begin: u64) 
         }
     }
     Victims { late, sockets }
+}
+
+/// The delayed calls that became due while this turn waited, and were made later.
+pub(super) fn late_by_wait<'a>(model: &'a Model, turn: &Turn) -> Victims<'a> {
+    let mut late = became_due(model, &turn.host, turn.begin, turn.woke);
+    late.retain(|(by, ..)| *by > SLOW);
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    Victims { late, sockets: Vec::new() }
 }
 
 /// The delayed calls that became due from `begin` on and before `end`, and were made later.

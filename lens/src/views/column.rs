@@ -6,7 +6,7 @@ use super::loop_view::PHASES;
 use super::svg::Svg;
 use super::words;
 use crate::model::{Model, Turn};
-use crate::verdict::{Crowd, Outside, SLOW, is_slow, victims};
+use crate::verdict::{Crowd, Outside, Overslept, SLOW, is_slow, victims};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of delayed calls that have a dot each. A lane has no room for more.
@@ -152,13 +152,15 @@ impl Column {
     }
 }
 
-/// Number of delayed calls and sockets that had to wait for what held the loop in this turn, or before it.
+/// Number of delayed calls and sockets that had to wait for what held the loop in this turn or before it, and for a wait
+/// that was over too late.
 fn kept_waiting(model: &Model, turn: &Turn, outside: Option<Outside<'_>>) -> usize {
     let callbacks = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
     let alone = callbacks.filter(|callback| is_slow(callback)).map(|callback| victims(model, callback));
     let together = Crowd::of(model, turn).map(|crowd| crowd.victims(model));
     let (mut timers, mut sockets) = (BTreeSet::new(), BTreeSet::new());
-    for victims in alone.chain(together).chain(outside.map(|outside| outside.victims)) {
+    let asleep = Overslept::of(model, turn).map(|overslept| overslept.victims);
+    for victims in alone.chain(together).chain(outside.map(|outside| outside.victims)).chain(asleep) {
         let (late, ready) = victims.numbers();
         timers.extend(late);
         sockets.extend(ready);
