@@ -161,6 +161,53 @@ fn the_longest_silence_of_a_peer_that_does_not_read_is_told_even_if_it_reads_or_
     assert_eq!(told(&lines), [] as [String; 0]);
 }
 
+/// What the verdict says of a connection that the program has paused, and what `--waits` says of it, if the rest of the
+/// trace is this.
+fn paused_and(rest: &[&str]) -> (Vec<String>, String) {
+    let at = |ns: u64, rest: &str| format!(r#""ns":{ns},"socket":3,{rest}"#);
+    let mut lines = vec![
+        at(1, r#""kind":"connected","peer":"1.2.3.4:5","protocol":"Echo","place":"a.rs:1:1""#),
+        at(2, r#""kind":"reading_paused""#),
+    ];
+    let rest = (1..).zip(rest).map(|(second, rest)| at(second * 1_000_000_000, rest));
+    lines.extend(rest);
+    let model = written(&lines);
+    let findings = Verdict::new(&model).findings.into_iter().filter(|finding| finding.about == About::Unread);
+    (findings.map(|finding| finding.sentence).collect(), Waits::of(&model).to_text())
+}
+
+#[test]
+fn a_program_that_leaves_unread_what_came_is_told_and_a_pause_that_ends_is_not() {
+    let (found, nothing) = (r#""kind":"ready","readable":true,"writable":true"#, r#""kind":"ready","writable":true"#);
+    let (later, resumed) = (r#""kind":"other""#, r#""kind":"reading_resumed""#);
+    let told =
+        "The program read nothing from connection 3 with 1.2.3.4:5 for 2.000 s, though there was something to read.";
+    let (sentences, waits) = paused_and(&[found, later, later]);
+    assert_eq!(sentences, [told]);
+    assert!(waits.contains("is open, and reading is paused"), "{waits}");
+
+    let stopping = r#""kind":"callback_begin","callback":1,"method":"reactor_stopping""#;
+    let (closing, half) = (r#""kind":"closing""#, r#""kind":"closing","half":true"#);
+    let ended = r#""phase":"outside","kind":"ended","reason":"closed cleanly","clean":true"#;
+    let lost = r#""kind":"ended","reason":"the peer has reset it""#;
+    let unread = "for 3.000 s, though";
+    assert!(paused_and(&[found, stopping, closing, ended]).0[0].contains(unread), "the stop ends it");
+    assert!(paused_and(&[found, later, half, lost, later]).0[0].contains(unread), "the peer ends it");
+
+    let full = r#""kind":"reading_paused","full":true"#;
+    let no_fault = [
+        &[found, later, resumed, later, later][..],
+        &[found, later, later, closing, ended],
+        &[later, nothing, later, later],
+        &[later, later, found, later],
+        &[full, found, later, later, later],
+    ];
+    for rest in no_fault {
+        assert_eq!(paused_and(rest).0, [] as [String; 0], "{rest:?}");
+    }
+    assert!(!paused_and(no_fault[0]).1.contains("paused"), "{}", paused_and(no_fault[0]).1);
+}
+
 #[test]
 fn a_port_is_a_victim_only_if_it_has_one_more_connection() {
     let accepted = |ns: u64, socket: u64| {

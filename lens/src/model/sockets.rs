@@ -48,6 +48,12 @@ pub struct Socket {
     pub full_since: Option<u64>,
     /// The longest time for which it was so and the peer took nothing.
     pub silent_for: u64,
+    /// The program has paused reading: since when.
+    pub paused_since: Option<u64>,
+    /// Something has come meanwhile: since when.
+    pub unread_since: Option<u64>,
+    /// For how long it was left unread, until the connection ended and not because the program closed it.
+    pub unread_for: u64,
     /// Number of bytes read.
     pub read: u64,
     /// Number of bytes sent.
@@ -108,7 +114,14 @@ impl Sockets {
         let socket = &mut self.sockets[index];
         match event.kind.as_str() {
             "call" => socket.call(at, event),
-            "ready" if socket.has_work(event) => drop(self.work.insert(at)),
+            "ready" => {
+                if socket.has_work(event) {
+                    self.work.insert(at);
+                }
+                if socket.paused_since.is_some() && socket.has_input(event) {
+                    socket.unread_since.get_or_insert(event.ns);
+                }
+            }
             "listening" => {
                 socket.is_port = true;
                 socket.peer = event.text("address").to_owned();
@@ -131,7 +144,12 @@ impl Sockets {
             }
             "reading_paused" => {
                 if event.flag("full") {
+                    // Whether the program has paused it, too, the trace does not say.
+                    (socket.paused_since, socket.unread_since) = (None, None);
                     socket.full_since.get_or_insert(event.ns);
+                } else {
+                    socket.end_full(event.ns);
+                    socket.paused_since.get_or_insert(event.ns);
                 }
                 socket.arrow(
                     at,
@@ -142,10 +160,15 @@ impl Sockets {
             }
             "reading_resumed" => {
                 socket.end_full(event.ns);
+                (socket.paused_since, socket.unread_since) = (None, None);
                 socket.arrow(at, event, 0, "");
             }
             "closing" => {
                 socket.is_stopped |= turns.is_stopping(event);
+                if !socket.is_stopped && !event.flag("half") {
+                    // It needs nothing more of what the peer sends.
+                    (socket.paused_since, socket.unread_since) = (None, None);
+                }
                 socket.closing.get_or_insert(event.ns);
                 socket.arrow(at, event, 0, if event.flag("half") { "our side only" } else { "" });
             }
@@ -157,6 +180,8 @@ impl Sockets {
                 // The reactor ends it outside of a turn, when it stops or is dropped.
                 socket.is_stopped |= socket.closing.is_none() && event.phase == "outside";
                 socket.end_full(event.ns);
+                socket.paused_since = None;
+                socket.unread_for = socket.unread_since.take().map_or(0, |since| event.ns.saturating_sub(since));
                 socket.waiting = event.number("unsent").unwrap_or(0);
                 socket.ended = Some((event.ns, event.text("reason").to_owned(), event.flag("clean")));
                 socket.arrow(at, event, socket.waiting, event.text("reason"));
@@ -199,9 +224,15 @@ impl Socket {
         self.would_block += u64::from(event.text("failed") == "WouldBlock");
     }
 
-    /// Whether what a wait has found is something to do. After the peer has ended its side, a socket stays readable.
+    /// Whether a wait has found something to read, or the end. After the peer has ended its side, a socket stays
+    /// readable.
+    fn has_input(&self, event: &Event) -> bool {
+        (event.flag("readable") || event.flag("read_closed")) && self.peer_ended.is_none()
+    }
+
+    /// Whether what a wait has found is something to do. While reading is paused, what comes has to wait for that.
     fn has_work(&self, event: &Event) -> bool {
-        let comes = (event.flag("readable") || event.flag("read_closed")) && self.peer_ended.is_none();
+        let comes = self.has_input(event) && self.paused_since.is_none() && self.full_since.is_none();
         let can_go = event.flag("writable") && (self.is_connecting || self.waiting > 0);
         comes || can_go || event.flag("broken")
     }

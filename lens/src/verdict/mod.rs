@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 /// The verdict names each callback that holds the loop for longer.
 pub const SLOW: u64 = 10_000_000;
 
-/// The verdict names each peer that does not read for longer.
+/// The verdict names each peer that does not read for longer, and each connection of which the program does not.
 pub const FULL: u64 = 1_000_000_000;
 
 /// The verdict names each connection that stays open for longer after its peer has closed, if the program writes nothing
@@ -66,6 +66,8 @@ pub enum About {
     FiredTwice,
     /// A peer does not read.
     DoesNotRead,
+    /// The program has paused reading, and did not go on.
+    Unread,
     /// A connection was left open when the program ended.
     Leaked,
     /// A peer has closed its connection, and the program kept it open.
@@ -88,6 +90,7 @@ impl About {
             About::NeverFired => "Deferreds that never fired",
             About::FiredTwice => "second firings",
             About::DoesNotRead => "peers that did not read",
+            About::Unread => "connections from which the program did not read",
             About::Leaked => "connections that were still open at the end",
             About::KeptOpen => "places with connections that the peer had closed",
             About::Storm => "sockets with calls that found nothing to do",

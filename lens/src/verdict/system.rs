@@ -1,4 +1,4 @@
-//! What is wrong with sockets: peers that do not read, connections that leaked, calls that find nothing to do, and no
+//! What is wrong with sockets: peers that do not read, programs that do not, connections that leaked, calls that find nothing to do, and no
 //! descriptor left.
 //!
 //! Next: `../views/mod.rs`, the pictures.
@@ -30,6 +30,13 @@ pub(super) fn sockets(model: &Model) -> Vec<Finding> {
             let name = socket.name();
             let sentence = format!("The peer of {name} did not read for {}{waits}.", words::time(silent));
             add(About::DoesNotRead, sentence, silent);
+        }
+        let unread = socket.unread_for.max(socket.unread_since.map_or(0, |since| end.saturating_sub(since)));
+        if unread > FULL {
+            let (name, time) = (socket.name(), words::time(unread));
+            let sentence =
+                format!("The program read nothing from {name} for {time}, though there was something to read.");
+            add(About::Unread, sentence, unread);
         }
         // A simulated host that crashes, or is cut off when its world ends, leaves its connections as a matter of course.
         let is_left = socket.connected.is_some() && socket.ended.is_none() && socket.host.is_empty();

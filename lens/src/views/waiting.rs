@@ -370,6 +370,7 @@ fn socket(socket: &Socket) -> Option<State> {
         (bytes, None) => format!("has {bytes} bytes to send"),
         (bytes, Some(_)) => format!("has {bytes} bytes to send, and its peer does not read"),
     };
+    let what = if socket.paused_since.is_some() { what + ", and reading is paused" } else { what };
     let at = socket.arrows.first().map_or(0, |arrow| arrow.at);
     Some(State { at, ..State::of(&socket.host, &socket.name(), what, &socket.place) })
 }
