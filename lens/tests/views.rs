@@ -143,6 +143,19 @@ fn connections_are_listed_and_the_busiest_one_is_said_to_be_chosen() {
 }
 
 #[test]
+fn of_connections_that_carried_nothing_the_first_is_chosen() {
+    let connected = |seq: u64| {
+        format!("{{\"seq\":{seq},\"kind\":\"connected\",\"socket\":{},\"peer\":\"1.2.3.4:{seq}\"}}\n", seq + 1)
+    };
+    let model = model(&(1..4).map(connected).collect::<String>());
+    let connections = Connections::new(&model);
+    let first = connections.busiest().unwrap();
+    assert_eq!(first.number, 2);
+    let told = "Connection 2, the first of 3; none carried a byte. --sockets lists them, --socket N chooses.";
+    assert_eq!(connections.choice(first), told);
+}
+
+#[test]
 fn many_turns_share_columns() {
     let turn = |number: u64, kind: &str, ns: u64| {
         format!("{{\"seq\":{ns},\"ns\":{ns},\"turn\":{number},\"phase\":\"wait\",\"kind\":\"{kind}\"}}\n")

@@ -15,19 +15,24 @@ impl<'a> Connections<'a> {
         Connections(model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).collect())
     }
 
-    /// The connection with most bytes.
+    /// The connection with most bytes; the first one if none carried any.
     pub fn busiest(&self) -> Option<&'a Socket> {
-        self.0.iter().copied().max_by_key(|socket| socket.carried())
+        let busiest = self.0.iter().copied().max_by_key(|socket| socket.carried());
+        busiest.filter(|socket| socket.carried() > 0).or(self.0.first().copied())
     }
 
     /// Says that the busiest one was chosen, if there was a choice.
     pub fn choice(&self, chosen: &Socket) -> String {
         match self.0.len() {
             0 | 1 => String::new(),
-            many => format!(
-                "Connection {}, which carried most of {many}. --sockets lists them, --socket N chooses.",
-                chosen.number
-            ),
+            many => {
+                let why = if chosen.carried() > 0 {
+                    format!("which carried most of {many}")
+                } else {
+                    format!("the first of {many}; none carried a byte")
+                };
+                format!("Connection {}, {why}. --sockets lists them, --socket N chooses.", chosen.number)
+            }
         }
     }
 
