@@ -201,7 +201,7 @@ fn slow_steps<'a>(model: &'a Model, callback: &Callback) -> Vec<(&'a Step, u64)>
 
 /// The same of a time outside of the loop.
 fn slow_in<'a>(model: &'a Model, outside: &Outside<'_>) -> Vec<(&'a Step, u64)> {
-    slow_between(model, "", outside.at, outside.begin, outside.end())
+    slow_between(model, "", outside.at, outside.begin, outside.turn.begin)
 }
 
 fn slow_between<'a>(model: &'a Model, host: &str, at: usize, begin: u64, end: u64) -> Vec<(&'a Step, u64)> {

@@ -13,7 +13,7 @@ use crate::model::{Model, Turn};
 #[derive(Debug)]
 pub(crate) struct Outside<'a> {
     /// The turn that ends it.
-    turn: &'a Turn,
+    pub(super) turn: &'a Turn,
     /// Since when.
     pub(super) begin: u64,
     /// For how long, without the callbacks outside of a turn.
@@ -50,11 +50,6 @@ impl<'a> Outside<'a> {
         }
         let victims = victims_outside(model, turn, begin);
         (!victims.is_empty()).then_some(Outside { turn, begin, took, at, victims })
-    }
-
-    /// When it ended.
-    pub(super) fn end(&self) -> u64 {
-        self.turn.begin
     }
 
     /// Where it stands: `between turns 2 and 3`.

@@ -1,5 +1,5 @@
-//! What is wrong with sockets: peers that do not read, programs that do not, connections that leaked, calls that find nothing to do, and no
-//! descriptor left.
+//! What is wrong with sockets: peers that do not read, programs that do not, connections that leaked, calls that find
+//! nothing to do, and no descriptor left.
 //!
 //! Next: `../views/mod.rs`, the pictures.
 

@@ -68,7 +68,8 @@ impl Loops {
 const LEGEND: &str = "<p class=\"legend\">A column: one turn, or several. A bar: how long the loop waited, the number of \
     system calls, and the callbacks of one turn together; the figure at the left is a full bar. A dot: a delayed call, red if \
     it was late by more than 10 ms; of more than four, their numbers. Red: a callback held the loop, or several \
-    did so together, or the program did so before the turn; above it for how long. 2!: two delayed calls or sockets were kept waiting.</p>";
+    did so together, or the program did so before the turn; above it for how long. 2!: two delayed calls or sockets \
+    were kept waiting.</p>";
 
 /// The calls to the system of each loop, by name.
 fn calls(model: &Model, loops: &[Program<'_>]) -> String {
