@@ -85,8 +85,8 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// Crowds of callbacks that held the loop. If one of the same kind did so again and again, the worst stands for all, with
-/// what had to wait for any of them.
+/// Crowds of callbacks that held the loop. If one of the same kind did so again and again, the worst stands for all,
+/// with what had to wait for any of them.
 pub(super) fn crowds(model: &Model) -> Vec<Finding> {
     let crowds = model.turns.turns.iter().filter_map(|turn| Crowd::of(model, turn));
     let mut alike: BTreeMap<_, Vec<Crowd<'_>>> = BTreeMap::new();

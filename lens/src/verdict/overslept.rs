@@ -1,5 +1,5 @@
-//! [`Overslept`]: a wait that took longer than it was asked to, and the delayed calls that were late by that. The machine
-//! was busy, or the process was stopped: the program is not to blame, but a reader looks for the reason in it.
+//! [`Overslept`]: a wait that took longer than it was asked to, and the delayed calls that were late by that. The
+//! machine was busy, or the process was stopped: the program is not to blame, but a reader looks for the reason in it.
 //!
 //! Next: `system.rs`, sockets and descriptors.
 

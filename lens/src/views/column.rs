@@ -35,8 +35,8 @@ pub struct Column {
     pub of_call: BTreeMap<String, usize>,
     /// Number of callbacks.
     pub callbacks: usize,
-    /// How long the callbacks of one turn took together, at most; or the program outside of the loop, if something waited
-    /// for it meanwhile.
+    /// How long the callbacks of one turn took together, at most; or the program outside of the loop, if something
+    /// waited for it meanwhile.
     pub held: u64,
     /// How long the program was outside of the loop before a turn, if something waited meanwhile.
     pub outside: u64,
@@ -152,8 +152,8 @@ impl Column {
     }
 }
 
-/// Number of delayed calls and sockets that had to wait for what held the loop in this turn or before it, and for a wait
-/// that was over too late.
+/// Number of delayed calls and sockets that had to wait for what held the loop in this turn or before it, and for a
+/// wait that was over too late.
 fn kept_waiting(model: &Model, turn: &Turn, outside: Option<Outside<'_>>) -> usize {
     let callbacks = turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]);
     let alone = callbacks.filter(|callback| is_slow(callback)).map(|callback| victims(model, callback));
