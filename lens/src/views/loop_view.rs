@@ -306,11 +306,11 @@ impl LoopView {
         let turns = words::count(usize::try_from(each).unwrap_or(usize::MAX), "turn");
         for line in [
             format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the callbacks of one turn"),
-            "together; the figure at the left: a full bar. Red: it held the loop; above it, its milliseconds. The program may"
+            "together; the figure at the left: a full bar. Red: it held the loop; above it, its milliseconds. The program"
                 .to_owned(),
-            "have held it before the turn. 2!: two delayed calls or sockets had to wait for that. A dot: a delayed call, red"
+            "may have held it before the turn. 2!: two delayed calls or sockets had to wait for that. A dot: a delayed"
                 .to_owned(),
-            "if it was made more than 10 ms late; of more than four, their numbers.".to_owned(),
+            "call, red if it was made more than 10 ms late; of more than four, their numbers.".to_owned(),
         ] {
             svg.text("soft small", (12, y), &line);
             y += 17;
