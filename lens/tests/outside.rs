@@ -153,6 +153,7 @@ fn a_wait_that_the_system_ended_too_late_is_told_with_the_delayed_calls() {
     let why = "later than it asked: the machine was busy, or the process was stopped";
     assert_eq!(finding.sentence, format!("The system woke the loop 88.0 ms {why}. Meanwhile these waited:"));
     assert_eq!((finding.about, finding.took, finding.at), (About::Overslept, 88_000_000, 3));
+    assert!(verdict.is_clean(), "no mistake of the program");
     assert_eq!(finding.details, ["a timer, 88.0 ms late: requested at a.rs:5"]);
     let views = LoopViews::new(&model, &[""], None, None);
     assert_eq!(views.views[0].held, [(format!("woken 88.0 ms {why}"), finding.details.clone())]);

@@ -159,7 +159,7 @@ fn step_to(at: usize) -> String {
 fn verdict(model: &Model, source: &dyn Fn(&str) -> Option<Source>) -> String {
     let (verdict, links) = (Verdict::new(model), Links::new(source));
     let mut html = format!("<p class=\"summary\">{}</p>", escaped(&verdict.summary));
-    if verdict.is_clean() {
+    if verdict.findings.is_empty() {
         return html + &format!("<p class=\"fine\">{}</p>", verdict.clean_words());
     }
     html.push_str("<ul class=\"found\">");
