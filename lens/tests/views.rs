@@ -237,6 +237,57 @@ fn a_ladder_is_interrupted_while_the_chain_waits_and_numbers_each_event_once() {
 }
 
 #[test]
+fn a_pause_interrupts_the_path_until_it_ends_and_one_that_never_ends_is_marked() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (mut number, firer) = Deferred::<u32>::new();
+        let (pause, other) = (number.pause(), number.pause());
+        let chain = number.add_errback(|_| Ok(0)).add_callback(|n| Ok(n + 1));
+        firer.errback(std::fmt::Error).unwrap();
+        drop((pause, other));
+        assert_eq!(chain.result(), Some(1));
+        let (mut held, firer) = Deferred::<u32>::new();
+        let pause = held.pause();
+        firer.callback(1).unwrap();
+        std::mem::forget((held.add_callback(|n| Ok(n + 1)), pause));
+    });
+    let ladders = Ladders::new(&lines.model());
+    use Lane::{Failure, Neither, Value};
+    let lanes = |ladder: usize| ladders.0[ladder].rungs.iter().map(|rung| (rung.lane, rung.after)).collect::<Vec<_>>();
+    let (fired, goes_on) = ((Failure, Neither), [(Neither, Failure), (Failure, Value), (Value, Value)]);
+    assert_eq!(lanes(0)[..4], [(Neither, Neither), (Neither, Neither), fired, (Neither, Neither)], "{ladders:#?}");
+    assert_eq!(lanes(0)[4..], goes_on, "{ladders:#?}");
+    let [.., not_reached, alarm] = &ladders.0[1].rungs[..] else { panic!("{ladders:#?}") };
+    assert!(matches!(not_reached.kind, RungKind::NotReached { .. }) && alarm.kind == RungKind::Alarm, "{ladders:#?}");
+    assert_eq!(alarm.detail, "is still paused when the trace ends");
+    assert_eq!(lanes(1), [(Neither, Neither), (Value, Neither), (Neither, Neither), (Neither, Neither)]);
+    let held = Ladders(vec![ladders.0[1].clone()]).to_svg();
+    assert_eq!(held.matches("class=\"ok\"").count(), 0, "{held}");
+    assert!(held.contains("class=\"okbox\"") && ladders.to_text().contains(" ┆   ┆  !    is still"), "{held}");
+}
+
+#[test]
+fn a_line_does_not_run_through_a_callback_that_was_not_reached() {
+    let lines = Lines::default();
+    let running = Rc::new(Cell::new(None));
+    lines.stream().during(|| {
+        let (number, firer) = Deferred::<u32>::new();
+        let (seen, trace) = (running.clone(), lines.clone());
+        let chain = number.add_callback(move |n| {
+            seen.set(Some(trace.model()));
+            Ok(n)
+        });
+        let chain = chain.add_callback(|n| Ok(n + 1));
+        firer.callback(1).unwrap();
+        drop(chain);
+    });
+    let ladders = Ladders::new(&running.take().expect("the callback ran"));
+    let last = ladders.0[0].rungs.last().expect("a row");
+    assert!(matches!(last.kind, RungKind::NotReached { .. }), "{ladders:#?}");
+    assert_eq!((last.lane, last.after), (Lane::Neither, Lane::Neither));
+}
+
+#[test]
 fn what_waits_after_an_event_depends_on_that_number_alone() {
     let lines = Lines::default();
     lines.stream().during(|| {

@@ -365,7 +365,7 @@ fn first_firing(chain: &Chain, at: usize, first: &str) -> String {
 
 /// Whether something waits for the result of a Deferred that has one: its callbacks, the Deferred to which one of its
 /// callbacks or its hand-on leads, a list that nothing has decided, code that awaits it.
-fn is_waited_for(model: &Model, chain: &Chain) -> bool {
+pub(crate) fn is_waited_for(model: &Model, chain: &Chain) -> bool {
     let chains = &model.chains;
     let mut steps = chain.steps.iter().filter_map(|step| chains.steps.get(step));
     let has_waiting = steps.any(|step| step.state == StepState::Waits);

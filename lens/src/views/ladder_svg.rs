@@ -122,19 +122,26 @@ impl Rung {
         svg.begin(at);
         match &self.kind {
             RungKind::Source => {
-                let lane = x + offset(self.after);
+                let came = self.came();
+                let lane = x + offset(came);
                 for dash in [OK, ERR] {
                     svg.line("dash", &[(x + dash, top), (x + dash, bottom)]);
                 }
                 svg.line(class(self.after), &[(lane, top + 12), (lane, bottom)]);
-                svg.dot(if self.after == Lane::Failure { "errbox" } else { "okbox" }, (lane, top + 11), 7);
+                svg.dot(if came == Lane::Failure { "errbox" } else { "okbox" }, (lane, top + 11), 7);
             }
             RungKind::PassedBy { side } | RungKind::NotReached { side } => {
                 lanes(svg, x, (top, bottom), self.lane);
                 boxes(svg, x, top - 2, *side, self.lane, false);
             }
-            _ if is_last && self.lane == Lane::Neither => {}
-            _ => lanes(svg, x, (top, bottom), self.lane),
+            _ if is_last && self.came() == Lane::Neither => {}
+            _ if self.lane == self.after => lanes(svg, x, (top, bottom), self.lane),
+            _ => {
+                // A pause begins or ends in the middle of its row.
+                let middle = i64::midpoint(top, bottom);
+                lanes(svg, x, (top, middle), self.lane);
+                lanes(svg, x, (middle, bottom), self.after);
+            }
         }
         self.texts(svg, x, top + 15);
         svg.end();

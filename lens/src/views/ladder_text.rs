@@ -64,7 +64,7 @@ impl Rung {
         match self.kind {
             RungKind::Alarm => Ink::Wrong,
             RungKind::Note | RungKind::PassedBy { .. } | RungKind::NotReached { .. } => Ink::Dim,
-            RungKind::Source if self.after == Lane::Failure => Ink::Failure,
+            RungKind::Source if self.came() == Lane::Failure => Ink::Failure,
             _ => Ink::Plain,
         }
     }
@@ -85,12 +85,12 @@ impl Rung {
             return;
         }
         let lit = match &self.kind {
-            RungKind::Source => lanes(Lane::Neither, Some(('●', self.after))),
+            RungKind::Source => lanes(Lane::Neither, Some(('●', self.came()))),
             RungKind::Ran { side: Side::Body, .. } => BODY.to_owned(),
             RungKind::Ran { side, .. } => boxes(*side, self.lane, true),
             RungKind::PassedBy { side } | RungKind::NotReached { side } => boxes(*side, self.lane, false),
-            RungKind::Note => lanes(self.lane, None),
-            RungKind::Alarm => lanes(self.lane, None).trim_end().to_owned() + "  ! ",
+            RungKind::Note => lanes(self.after, None),
+            RungKind::Alarm => lanes(self.after, None).trim_end().to_owned() + "  ! ",
             RungKind::Inside(_) => String::new(),
         };
         let order = if self.order == 0 { "   ".to_owned() } else { format!("{:>2} ", self.order) };

@@ -3,7 +3,8 @@
 //! * `words.rs`: times, places and values, short enough for a picture;
 //! * `ink.rs`: a text, and its colours on a terminal;
 //! * `svg.rs`: a picture made of a few shapes;
-//! * `ladder.rs`: Deferreds, with the path that was taken (`path.rs`, `request.rs`, `ladder_text.rs`, `ladder_svg.rs`);
+//! * `ladder.rs`: Deferreds, with the path that was taken (`ladder_rows.rs`, `path.rs`, `request.rs`,
+//!   `ladder_text.rs`, `ladder_svg.rs`);
 //! * `loop_view.rs`: turns, and what held them (`column.rs`, `turn_steps.rs`, `calls.rs`);
 //! * `tls.rs`: what encrypted bytes are, as far as anybody can tell;
 //! * `wire.rs`: connections as a sequence of bytes and callbacks (`wire_world.rs`, `wire_svg.rs`, `wire_text.rs`);
@@ -19,6 +20,7 @@ mod column;
 pub mod connections;
 mod ink;
 pub mod ladder;
+mod ladder_rows;
 mod ladder_svg;
 mod ladder_text;
 pub mod loop_view;
