@@ -19,7 +19,7 @@ use lens::views::ladder::{Ladders, Lane, RungKind};
 use lens::views::loop_view::{LoopView, LoopViews};
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
-use reactor::deferred::{self, succeed};
+use reactor::deferred::{self, Others, deferred_list, fail, gather_results, race, succeed};
 use reactor::{Deferred, Failure, Reactor, Settings};
 use skip::skipped;
 use std::cell::Cell;
@@ -234,6 +234,31 @@ fn a_ladder_is_interrupted_while_the_chain_waits_and_numbers_each_event_once() {
     let [has, callback, inside, goes_on] = path[..] else { panic!("{rungs:#?}") };
     assert_eq!((has, callback), ((0, Neither, Value), (1, Value, Neither)));
     assert_eq!((inside, goes_on), ((0, Neither, Neither), (3, Value, Value)));
+}
+
+#[test]
+fn an_input_decides_a_list_only_if_the_others_do_not_count() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let no = || fail::<u32>(Failure::msg("no"));
+        assert!(deferred_list([succeed(1), no()]).result().is_some());
+        assert_eq!(gather_results([succeed(1), succeed(2)], Others::Cancel).result(), Some(vec![1, 2]));
+        drop(gather_results([succeed(1), no()], Others::Cancel).add_errback(|_| Ok(Vec::new())));
+        assert_eq!(race([no(), succeed(2)], Others::Cancel).result(), Some((1, 2)));
+        drop(race([no(), no()], Others::Cancel).add_errback(|_| Ok((0, 0))));
+    });
+    let model = lines.model();
+    let ladders = Ladders::new(&model);
+    let rungs = ladders.0.iter().flat_map(|ladder| &ladder.rungs).map(|rung| &*rung.detail);
+    let words = |text: &&str| text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let decided: Vec<_> = rungs.filter(|text| text.contains(" input 1")).map(|text| words(&text)).collect();
+    assert_eq!(
+        decided,
+        ["complete with", "complete with", "decided by", "decided by", "complete with"],
+        "{ladders:#?}"
+    );
+    let page = page(&model, "lists", |_| None);
+    assert_eq!((page.matches(" decides ").count(), page.matches(" is complete with input ").count()), (2, 3));
 }
 
 #[test]

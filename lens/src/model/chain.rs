@@ -28,7 +28,7 @@ pub enum Passed {
 }
 
 impl Passed {
-    pub(super) fn of(event: &Event) -> Option<Passed> {
+    pub(crate) fn of(event: &Event) -> Option<Passed> {
         if let Some(id) = event.number("failure") {
             let (type_name, text) = (event.text("error_type").to_owned(), event.text("error").to_owned());
             return Some(Passed::Failure { id, type_name, text, raised: event.text("raised").to_owned() });
@@ -225,6 +225,11 @@ impl Chain {
             _ => pauses,
         };
         self.log.iter().fold(0, pauses) > 0
+    }
+
+    /// Whether such a result of a list or a race is made of all inputs: then the last one completed it, and none decided it.
+    pub fn is_of_all_inputs(&self, result: &Passed) -> bool {
+        !self.is_partial && (self.what == "race") == result.is_failure()
     }
 
     /// Whether it waits for several inputs.

@@ -107,8 +107,13 @@ impl<'a> Builder<'a> {
                 }
             }
             Happened::Decided(index, result) => {
-                let with = result.as_ref().map(|with| format!(", with {}", words::passed(with))).unwrap_or_default();
-                ladder.source(format!("decided by input {index}{with}"), result.as_ref(), event);
+                let is_of_all = |with| self.model.chains.chains[&ladder.chain].is_of_all_inputs(with);
+                let detail = match result {
+                    Some(all) if is_of_all(all) => format!("complete with input {index}: {}", words::passed(all)),
+                    Some(with) => format!("decided by input {index}, with {}", words::passed(with)),
+                    None => format!("decided by input {index}"),
+                };
+                ladder.source(detail, result.as_ref(), event);
             }
             Happened::Resumed(result) => {
                 let with = result.as_ref().map(words::passed).unwrap_or_default();

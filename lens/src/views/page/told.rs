@@ -2,7 +2,7 @@
 //!
 //! Next: `links.rs`, places in sentences.
 
-use crate::model::{Model, short};
+use crate::model::{Model, Passed, short};
 use crate::trace::Event;
 use crate::views::words::{self, time};
 
@@ -138,6 +138,12 @@ fn socket(model: &Model, at: usize, event: &Event) -> String {
     }
 }
 
+/// Whether a list or a race is decided by all its inputs together.
+fn is_of_all(model: &Model, event: &Event) -> bool {
+    let list = event.number("deferred").and_then(|number| model.chains.chains.get(&number));
+    list.zip(Passed::of(event)).is_some_and(|(list, result)| list.is_of_all_inputs(&result))
+}
+
 fn deferred(model: &Model, at: usize, event: &Event) -> String {
     let name = |key: &str| event.number(key).map(|number| model.chains.name(number)).unwrap_or_default();
     let (this, with) = (name("deferred"), result(event));
@@ -186,6 +192,7 @@ fn deferred(model: &Model, at: usize, event: &Event) -> String {
         "await_end" => format!("the await of {this} ends with {with}"),
         "list_joined" if !with.is_empty() => format!("{this} is input {} of {}, and has {with}", index(), name("list")),
         "list_joined" => format!("{this} is input {} of {}", index(), name("list")),
+        "list_decided" if is_of_all(model, event) => format!("{this} is complete with input {}: {with}", index()),
         "list_decided" => format!("input {} decides {this}: {with}", index()),
         "deferred_shares" => format!("{this} waits for the shared result of {}", name("source")),
         "deferred_will_hand_on" => format!("{this} is to hand its result on to {}", name("to")),
