@@ -405,9 +405,26 @@ impl Timers {
     }
 }
 
-/// The last part of a path of Rust: `Echo` of `examples::Echo`. What stands in angle brackets stays, shortened too.
+/// The last part of a path of Rust: `Echo` of `examples::Echo`. What stands in angle brackets stays. If the last part is
+/// no type's name, the one before it stays, too: `http::server`.
 pub(crate) fn short(path: &str) -> &str {
     let end = path.find('<').unwrap_or(path.len());
-    let begin = path[..end].rfind("::").map_or(0, |at| at + 2);
-    &path[begin..]
+    let mut begins = path[..end].rmatch_indices("::").map(|(at, _)| at + 2);
+    let last = begins.next().unwrap_or(0);
+    match path[last..].starts_with(char::is_uppercase) {
+        true => &path[last..],
+        false => &path[begins.next().unwrap_or(0)..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_path_is_shortened_to_a_type_and_never_to_a_bare_module() {
+        assert_eq!([short("rv::panics::P"), short("Echo"), short("")], ["P", "Echo", ""]);
+        assert_eq!(short("reactor::tls::Tls<rv::Echo>"), "Tls<rv::Echo>");
+        assert_eq!([short("http::server"), short("reactor::http::server")], ["http::server"; 2]);
+    }
 }

@@ -15,15 +15,19 @@ pub(crate) fn time(ns: u64) -> String {
     }
 }
 
-/// The file's name and the line of a place. Many files are called `mod.rs`: these have their folder's name before them.
+/// The file's name and the line of a place. Many files are called `mod.rs`, `lib.rs` or `main.rs`: these have their folder's
+/// name before them, and if that is `src`, as in most packages, the one before, too.
 pub(crate) fn short_place(place: &str) -> &str {
     let line = line_of(place);
-    let mut separators = line.rmatch_indices(['/', '\\']).map(|(at, _)| at + 1);
-    let begin = separators.next().unwrap_or(0);
-    match line[begin..].starts_with("mod.rs:") {
-        true => &line[separators.next().unwrap_or(0)..],
-        false => &line[begin..],
+    let mut begins = line.rmatch_indices(['/', '\\']).map(|(at, _)| at + 1);
+    let mut begin = begins.next().unwrap_or(0);
+    if ["mod.rs:", "lib.rs:", "main.rs:"].iter().any(|name| line[begin..].starts_with(name)) {
+        begin = begins.next().unwrap_or(0);
+        if line[begin..].starts_with("src/") || line[begin..].starts_with("src\\") {
+            begin = begins.next().unwrap_or(0)
+        }
     }
+    &line[begin..]
 }
 
 /// A place without its column.
@@ -201,6 +205,12 @@ mod tests {
         assert_eq!(short_place("examples/a/b.rs:12:5"), "b.rs:12");
         assert_eq!(short_place("src/server/mod.rs:12:5"), "server/mod.rs:12");
         assert_eq!(short_place("mod.rs:12:5"), "mod.rs:12");
+        assert_eq!(short_place("/home/me/herd/src/lib.rs:12:5"), "herd/src/lib.rs:12");
+        assert_eq!(
+            [short_place("src/main.rs:1:2"), short_place(r"a\src\main.rs:1:2")],
+            ["src/main.rs:1", r"a\src\main.rs:1"]
+        );
+        assert_eq!(short_place("src/domain.rs:12:5"), "domain.rs:12");
         assert_eq!(line_of("examples/b.rs:12:5"), "examples/b.rs:12");
         assert_eq!(short_type("alloc::vec::Vec<alloc::string::String>"), "Vec<String>");
         assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");

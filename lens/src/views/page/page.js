@@ -53,7 +53,9 @@ function element(name, attributes = {}, ...children) {
 function place(number, attributes = {}) {
   if (number < 0) return null;
   const [, file, line] = places[number].match(/^(.*):(\d+)$/) || [null, places[number], ""];
-  const shown = file.replace(/^.*[\/\\]/, "") + (line && ":" + line);
+  /* Many files have these names: their folder says which it is. */
+  const name = /((src[\/\\]|[^\/\\]*[\/\\]src[\/\\]|[^\/\\]*[\/\\])(mod|lib|main)\.rs|[^\/\\]*)$/;
+  const shown = file.match(name)[0] + (line && ":" + line);
   const href = files[file] && files[file] + (line && "#L" + line);
   return href ? element("a", {class: "place", href, title: places[number], ...attributes}, shown)
     : element("span", {class: "place", title: places[number]}, shown);
