@@ -8,18 +8,18 @@ use std::fmt::Write;
 
 /// The styles of all pictures. A reader without them still sees lines and texts.
 pub(crate) const STYLE: &str = "\
-svg{--ink:#1c2430;--soft:#6b7686;--faint:#c9d1dc;--paper:#fff;--ok:#14804a;--err:#c0332b;--hot:#cf1322;--cool:#2563a8;--two:#0f7a4d;--three:#7c3aed;--four:#7a6200;--fill:#eef2f7;\
+svg{--ink:#1c2430;--soft:#6b7686;--faint:#c9d1dc;--paper:#fff;--ok:#14804a;--err:#c0332b;--hot:#cf1322;--cool:#2563a8;--two:#0f7a4d;--three:#7c3aed;--four:#7a6200;--fill:#eef2f7;--on:#fff;\
 font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:13px;background:var(--paper)}\
 @media(prefers-color-scheme:dark){svg:not(.light){--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;\
---hot:#ff7b72;--cool:#79b8ff;--two:#4cc38a;--three:#c4a1ff;--four:#e3c341;--fill:#1d2530}}\
-svg.dark{--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;--hot:#ff7b72;--cool:#79b8ff;--two:#4cc38a;--three:#c4a1ff;--four:#e3c341;--fill:#1d2530}\
+--hot:#ff7b72;--cool:#79b8ff;--two:#4cc38a;--three:#c4a1ff;--four:#e3c341;--fill:#1d2530;--on:#0d1117}}\
+svg.dark{--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;--hot:#ff7b72;--cool:#79b8ff;--two:#4cc38a;--three:#c4a1ff;--four:#e3c341;--fill:#1d2530;--on:#0d1117}\
 text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:700}.small{font-size:11px}\
 .over{paint-order:stroke;stroke:var(--paper);stroke-width:5px;stroke-linejoin:round}\
 .line{stroke:var(--faint);stroke-width:1.5;fill:none}.dash{stroke:var(--faint);stroke-width:1.5;stroke-dasharray:2 4;fill:none}\
 .ok{stroke:var(--ok);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
 .err{stroke:var(--err);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
 .box{fill:var(--paper);stroke:var(--faint);stroke-width:1.5}.bodybox{fill:var(--cool);stroke:var(--cool)}.okbox{fill:var(--ok);stroke:var(--ok)}.errbox{fill:var(--err);stroke:var(--err)}\
-.okt{fill:var(--ok)}.errt{fill:var(--err)}.hott{fill:var(--hot);font-weight:700}.inbox{fill:#fff;font-weight:700;text-anchor:middle}\
+.okt{fill:var(--ok)}.errt{fill:var(--err)}.hott{fill:var(--hot);font-weight:700}.inbox{fill:var(--on);font-weight:700;text-anchor:middle}\
 .frame{fill:var(--fill);stroke:var(--faint);stroke-width:1}.hot{fill:var(--hot)}.cool{fill:var(--cool)}.bar{fill:var(--faint)}\
 .plainline{stroke:var(--soft);stroke-width:1.6;fill:none}.hotline{stroke:var(--hot);stroke-width:2;fill:none}.coolline{stroke:var(--cool);stroke-width:1.6;fill:none}\
 .twoline{stroke:var(--two);stroke-width:1.6;fill:none}.threeline{stroke:var(--three);stroke-width:1.6;fill:none}\
@@ -173,4 +173,38 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STYLE;
+
+    /// The colour of a name in each of the three lists: light, dark by the system's choice, dark by ours.
+    fn colours(name: &str) -> Vec<f64> {
+        let begin = format!("{name}:#");
+        let parts = STYLE.split(&begin).skip(1);
+        parts.map(|part| part.split([';', '}']).next().map(brightness).expect("a colour ends")).collect()
+    }
+
+    /// How bright a colour looks, from 0 to 1: the relative luminance of the Web Content Accessibility Guidelines.
+    fn brightness(hex: &str) -> f64 {
+        let wide = if hex.len() == 3 { hex.chars().flat_map(|digit| [digit, digit]).collect() } else { hex.to_owned() };
+        let part = |at: usize| {
+            let part = f64::from(u8::from_str_radix(&wide[at..at + 2], 16).expect("two digits")) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(0) + 0.7152 * part(2) + 0.0722 * part(4)
+    }
+
+    #[test]
+    fn words_on_a_full_box_can_be_read_in_light_and_dark() {
+        let on = colours("--on");
+        assert_eq!(on.len(), 3);
+        for name in ["--ok", "--err", "--cool"] {
+            for (on, under) in on.iter().zip(colours(name)) {
+                let contrast = (on.max(under) + 0.05) / (on.min(under) + 0.05);
+                assert!(contrast >= 4.5, "{name}: {contrast}");
+            }
+        }
+    }
 }
