@@ -22,8 +22,8 @@ Options
   --request N     with --ladder: all that has to do with Deferred N
   --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps; with
                   --html: steps through the events of these turns
-  --socket N      with --wire: only connection N; without it, the busiest one
-  --sockets       with --wire: a list of the connections
+  --socket N      with --wire: only connection N, or a port; without it, the busiest
+  --sockets       with --wire: a list of the connections and the ports for datagrams
   --run N         with --loop, and with --wire --socket: only the Nth program of a host that was started
                   again
   --host NAME     with --loop, --wire, --html: only this host of a simulated world; may stand several

@@ -176,7 +176,9 @@ fn wire(command: &Command, model: &Model) -> Result<String, String> {
                 _ => "",
             };
             let socket = match chosen {
-                None => connections.busiest().ok_or("there is no connection in this trace")?,
+                None => {
+                    connections.busiest().ok_or("there is no connection and no port for datagrams in this trace")?
+                }
                 Some(number) => connection(model, host, number, command.run)?,
             };
             let wire = Wire::of_socket(model, socket);

@@ -4,11 +4,14 @@
 mod util;
 
 use lens::Model;
+use lens::views::connections::Connections;
 use lens::views::page::page;
 use lens::views::wire::{Carried, Row, What, Wire};
 use reactor::sim::{LinkSettings, World};
-use reactor::{DatagramProtocol, DatagramTransport};
+use reactor::{DatagramProtocol, DatagramTransport, Reactor, Settings};
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 use util::Lines;
 
@@ -87,4 +90,31 @@ fn a_lost_datagram_is_an_arrow_that_ends_in_a_cross() {
     assert!(text.contains("│ ×─"), "its head is before its line: {text}");
     assert!(wire.to_svg().contains("An arrow that ends in a cross"));
     assert!(page(&model, "lost", |_| None).contains("\"lost: UDP “one”\""), "the script draws it");
+}
+
+#[test]
+fn a_program_with_a_port_and_no_connection_has_the_wire_of_that_port() {
+    let lines = Lines::default();
+    let reactor = Reactor::traced(lines.stream(), Settings::default()).expect("there is a reactor");
+    let port = reactor.listen_udp("127.0.0.1:0", Shout).expect("there is a free port");
+    let is_heard = Rc::new(Cell::new(false));
+    let heard = is_heard.clone();
+    let ear = move |_: &DatagramTransport, _: &[u8], _| heard.set(true);
+    let quiet = reactor.listen_udp("127.0.0.1:0", ear).expect("there is a free port");
+    let address = port.host();
+    quiet.write_to(b"one", address).expect("a datagram can be sent");
+    for _ in (0..100).take_while(|_| !is_heard.get()) {
+        reactor.iterate(Duration::from_secs(1)).expect("the loop turns");
+    }
+    assert!(is_heard.get(), "the answer has come");
+    port.stop_listening().detach();
+    drop(reactor);
+    let model = lines.model();
+    let connections = Connections::new(&model);
+    let busiest = connections.busiest().expect("there are two ports");
+    assert!(busiest.is_datagrams);
+    assert!(connections.choice(busiest).starts_with("Port ") && connections.choice(busiest).contains("most of 2."));
+    let text = connections.to_text();
+    assert!(text.contains(&format!("UDP {address} ")) && text.lines().count() == 3, "{text}");
+    assert!(!page(&model, "ports", |_| None).contains("\"wires\":null"), "the page has the wire, too");
 }

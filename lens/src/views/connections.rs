@@ -1,29 +1,33 @@
-//! [`Connections`]: a list of the connections, so that somebody can choose one for a picture.
+//! [`Connections`]: a list of the connections, and of the ports for datagrams, so that somebody can choose one for a picture.
 //!
 //! Next: `waiting.rs`, what waits for what.
 
 use super::{Ink, Text, words};
 use crate::model::{Model, Socket};
 
-/// The connections of a trace.
+/// The connections of a trace, and its ports for datagrams.
 #[derive(Debug, Clone)]
-pub struct Connections<'a>(Vec<&'a Socket>);
+pub struct Connections<'a> {
+    model: &'a Model,
+    sockets: Vec<&'a Socket>,
+}
 
 impl<'a> Connections<'a> {
     /// All of them, in order.
     pub fn new(model: &'a Model) -> Connections<'a> {
-        Connections(model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).collect())
+        Connections { model, sockets: model.sockets.sockets.iter().filter(|socket| carries_bytes(socket)).collect() }
     }
 
-    /// The connection with most bytes; the first one if none carried any.
+    /// The connection with most bytes; the first one if none carried any; without any, the port.
     pub fn busiest(&self) -> Option<&'a Socket> {
-        let busiest = self.0.iter().copied().max_by_key(|socket| socket.carried());
-        busiest.filter(|socket| socket.carried() > 0).or(self.0.first().copied())
+        // Of several, `max_by_key` takes the last.
+        self.sockets.iter().rev().copied().max_by_key(|socket| (!socket.is_datagrams, socket.carried()))
     }
 
     /// Says that the busiest one was chosen, if there was a choice.
     pub fn choice(&self, chosen: &Socket) -> String {
-        match self.0.len() {
+        let what = if chosen.is_datagrams { "Port" } else { "Connection" };
+        match self.sockets.iter().filter(|socket| socket.is_datagrams == chosen.is_datagrams).count() {
             0 | 1 => String::new(),
             many => {
                 let why = if chosen.carried() > 0 {
@@ -31,7 +35,7 @@ impl<'a> Connections<'a> {
                 } else {
                     format!("the first of {many}; none carried a byte")
                 };
-                format!("Connection {}, {why}. --sockets lists them, --socket N chooses.", chosen.number)
+                format!("{what} {}, {why}. --sockets lists them, --socket N chooses.", chosen.number)
             }
         }
     }
@@ -44,23 +48,44 @@ impl<'a> Connections<'a> {
     /// As text of 80 columns.
     pub fn text(&self) -> Text {
         let mut out = Text::default();
-        if self.0.is_empty() {
-            out.line(Ink::Plain, "There is no connection in this trace.");
+        if self.sockets.is_empty() {
+            out.line(Ink::Plain, "There is no connection and no port for datagrams in this trace.");
             return out;
         }
         let head = line(["connection", "with", "since", "until", "read", "sent"]);
         out.line(Ink::Title, &head);
-        let is_again = |host: &str| self.0.iter().any(|socket| socket.host == host && socket.run > 1);
-        for socket in &self.0 {
+        let is_again = |host: &str| self.sockets.iter().any(|socket| socket.host == host && socket.run > 1);
+        for socket in &self.sockets {
             let host = if socket.host.is_empty() { String::new() } else { format!("{} ", socket.host) };
-            let since = words::time(socket.connected.unwrap_or(0));
-            let until = socket.ended.as_ref().map_or("open".to_owned(), |(ns, ..)| words::time(*ns));
+            let opened = || self.model.events.get(socket.at).map_or(0, |event| event.ns);
+            let since = words::time(socket.connected.unwrap_or_else(opened));
+            let ended = socket.ended.as_ref().map(|(ns, ..)| *ns).or_else(|| closed(socket));
+            let until = ended.map_or("open".to_owned(), words::time);
             let numbers = [socket.read, socket.sent].map(|bytes| bytes.to_string());
             let run = if is_again(&socket.host) { format!(" (run {})", socket.run) } else { String::new() };
             let name = format!("{host}{}{run}", socket.number);
-            out.line(Ink::Plain, &line([&name, &socket.peer, &since, &until, &numbers[0], &numbers[1]]));
+            out.line(Ink::Plain, &line([&name, &with(socket), &since, &until, &numbers[0], &numbers[1]]));
         }
         out
+    }
+}
+
+/// Whether it is a connection that was up, or a port for datagrams.
+pub(super) fn carries_bytes(socket: &Socket) -> bool {
+    socket.connected.is_some() || socket.is_datagrams
+}
+
+/// When a port was closed.
+fn closed(socket: &Socket) -> Option<u64> {
+    socket.arrows.iter().find(|arrow| socket.is_datagrams && arrow.what == "close").map(|arrow| arrow.ns)
+}
+
+/// The address of the peer, or that of a port.
+fn with(socket: &Socket) -> String {
+    match (socket.is_datagrams, socket.peer.is_empty()) {
+        (false, _) => socket.peer.clone(),
+        (true, true) => "UDP".to_owned(),
+        (true, false) => format!("UDP {}", socket.peer),
     }
 }
 

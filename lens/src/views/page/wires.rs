@@ -5,6 +5,7 @@
 use super::data::Table;
 use super::part::Part;
 use crate::model::Model;
+use crate::views::connections::carries_bytes;
 use crate::views::wire::{Carried, Row, What, Wire};
 use crate::views::wire_svg::{folded, tone_of, tones};
 use crate::views::words;
@@ -16,7 +17,7 @@ const MAX_ROWS: usize = 2_000;
 /// Maximum number of characters of what stands at a row.
 const MAX_LABEL: usize = 70;
 
-/// The wires: of a world, or of each connection. `None` if there is none.
+/// The wires: of a world, or of each connection and each port for datagrams. `None` if there is none.
 pub(super) fn wires(model: &Model, part: &Part, texts: &mut Table) -> Option<Value> {
     let mut left = MAX_ROWS;
     let world = Wire::of_world(model, &part.hosts.iter().map(|host| &**host).collect::<Vec<_>>());
@@ -24,7 +25,7 @@ pub(super) fn wires(model: &Model, part: &Part, texts: &mut Table) -> Option<Val
         let wire = row_list("the hosts", with_restarts(model, world), part, &mut left, texts);
         return Some(json!([wire]));
     }
-    let mut sockets: Vec<_> = model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).collect();
+    let mut sockets: Vec<_> = model.sockets.sockets.iter().filter(|socket| carries_bytes(socket)).collect();
     sockets.retain(|socket| socket.arrows.iter().any(|arrow| part.events.contains(&arrow.at)));
     sockets.sort_by_key(|socket| std::cmp::Reverse(socket.carried()));
     let wires = sockets
