@@ -262,6 +262,33 @@ fn an_input_decides_a_list_only_if_the_others_do_not_count() {
 }
 
 #[test]
+fn a_ladder_that_stands_alone_says_which_callback_made_it() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (number, firer) = Deferred::<u32>::new();
+        let chain = number.add_callback(|n| {
+            let (note, noted) = Deferred::<u32>::new();
+            noted.callback(n).unwrap();
+            assert_eq!(note.add_callback(|n| Ok(n + 1)).result(), Some(n + 1));
+            Ok(n)
+        });
+        firer.callback(1).unwrap();
+        drop(chain);
+    });
+    let model = lines.model();
+    let ladders = Ladders::new(&model);
+    let [outer, note] = &ladders.0[..] else { panic!("{ladders:#?}") };
+    let step = model.chains.chains[&outer.chain].steps[0];
+    assert_eq!([&*outer.maker, &*note.maker], ["", &*format!("callback {step} of Deferred {}", outer.chain)]);
+    let head = format!("made in callback {step} of Deferred {} at views.rs:", outer.chain);
+    for form in [ladders.to_text(), ladders.to_svg(), page(&model, "alone", |_| None)] {
+        assert!(form.contains(&head), "{form}");
+    }
+    let alone = Ladders::of(&model, |chain| chain.number == note.chain);
+    assert_eq!(alone.0[0].maker, "", "its maker is not in the picture");
+}
+
+#[test]
 fn a_pause_interrupts_the_path_until_it_ends_and_one_that_never_ends_is_marked() {
     let lines = Lines::default();
     lines.stream().during(|| {

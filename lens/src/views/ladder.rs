@@ -51,6 +51,8 @@ pub struct Ladder {
     pub role: String,
     /// Where it was made.
     pub place: String,
+    /// In which callback of another ladder of the picture it was made, in words; empty if in none.
+    pub maker: String,
     /// Whether it is older than the trace.
     pub is_partial: bool,
     /// The event that made it.
@@ -144,6 +146,9 @@ impl Ladders {
         for chain in chains.values().filter(|chain| wanted(chain)) {
             ladders.extend(builder.ladder(chain.number, "", 0));
         }
+        for ladder in &mut ladders {
+            ladder.maker = builder.maker(ladder.chain);
+        }
         Ladders(ladders).in_order()
     }
 
@@ -195,7 +200,8 @@ impl Ladder {
     pub(super) fn made(&self) -> String {
         match self.is_partial {
             true => "made before this trace begins".to_owned(),
-            false => format!("made at {}", words::short_place(&self.place)),
+            false if self.maker.is_empty() => format!("made at {}", words::short_place(&self.place)),
+            false => format!("made in {} at {}", self.maker, words::short_place(&self.place)),
         }
     }
 

@@ -38,6 +38,7 @@ impl<'a> Builder<'a> {
             title: format!("{}{}", host.trim_start_matches(": "), self.model.chains.name(number)),
             role: role.to_owned(),
             place: chain.place.clone(),
+            maker: String::new(),
             is_partial: chain.is_partial,
             made_at: chain.log.first().map(|made| made.at),
             rungs: Vec::new(),
@@ -75,6 +76,18 @@ impl<'a> Builder<'a> {
             ladder.push(Rung { detail, ..rung(RungKind::Alarm, String::new(), "", None) });
         }
         Some(ladder)
+    }
+
+    /// In which callback of a Deferred that is drawn this one was made, in words; empty if in none.
+    pub(super) fn maker(&self, number: u64) -> String {
+        let made = self.model.chains.chains.get(&number).and_then(|chain| chain.log.first());
+        let made = made.filter(|made| made.what == Happened::Made);
+        let step = made.and_then(|made| self.model.chains.steps.get(&made.in_step?));
+        match step.filter(|step| step.chain != number && self.drawn.contains(&step.chain)) {
+            None => String::new(),
+            Some(step) if step.side == Side::Body => self.model.chains.name(step.chain),
+            Some(step) => format!("{} of {}", label(step), self.model.chains.name(step.chain)),
+        }
     }
 
     fn event(&mut self, ladder: &mut Ladder, event: &ChainEvent, depth: usize) {
