@@ -3,6 +3,7 @@
 //! Next: `loop_view.rs`, the turns of the loop.
 
 use super::ladder::{Ladder, Ladders, Lane, Rung, RungKind};
+use super::ladder_text::NONE;
 use super::svg::{Svg, width_of};
 use super::words;
 use crate::model::Side;
@@ -37,6 +38,10 @@ impl Ladders {
         let mut y = 12;
         for ladder in &self.0 {
             y = ladder.draw(&mut svg, 12, y) + 28;
+        }
+        if self.0.is_empty() {
+            svg.text("soft", (12, y + 12), NONE);
+            return svg;
         }
         let legend = LEGEND.into_iter().filter(|text| !text.starts_with("async") || self.has_body());
         for (line, text) in (0..).zip(legend) {

@@ -11,6 +11,9 @@ use crate::model::Side;
 /// The lanes of a row in which the body of a coroutine ran: no result comes into it.
 const BODY: &str = " ▒▒▒▒▒   ";
 
+/// What stands in place of ladders if there are none.
+pub(super) const NONE: &str = "No Deferred is told in this trace.";
+
 /// The width of a text, in columns.
 pub(crate) const WIDTH: usize = 80;
 
@@ -28,7 +31,7 @@ impl Ladders {
             out.line(Ink::Plain, "");
         }
         let end = match self.0.is_empty() {
-            true => "No Deferred is told in this trace.",
+            true => NONE,
             false => "ok: values; err: failures; the numbers: in which order it happened.",
         };
         out.line(Ink::Dim, end);

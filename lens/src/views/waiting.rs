@@ -113,8 +113,8 @@ impl State {
     /// What it is at, at this time.
     pub(crate) fn words(&self, ns: u64) -> String {
         match self.due {
-            Some(due) if due >= ns => format!("is due in {}", words::time(due - ns)),
-            Some(due) => format!("has been due for {}", words::time(ns - due)),
+            Some(due) if due >= ns => format!("is due in {}", words::long_time(due - ns)),
+            Some(due) => format!("has been due for {}", words::long_time(ns - due)),
             None => self.what.clone(),
         }
     }

@@ -197,9 +197,9 @@ fn words_of(members: &[&State], what: &str, ns: u64) -> String {
     let due = members.iter().filter_map(|state| state.due);
     let all = match (due.clone().min(), due.max()) {
         (Some(soonest), Some(latest)) if soonest >= ns => {
-            format!("are due in {} to {}", words::time(soonest - ns), words::time(latest - ns))
+            format!("are due in {} to {}", words::long_time(soonest - ns), words::long_time(latest - ns))
         }
-        (Some(soonest), _) => format!("are due, the first for {}", words::time(ns - soonest)),
+        (Some(soonest), _) => format!("are due, the first for {}", words::long_time(ns - soonest)),
         _ => return format!("{host}{} {what}, each of which {}", members.len(), first.what),
     };
     format!("{host}{} {what} {all}", members.len())

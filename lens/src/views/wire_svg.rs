@@ -97,7 +97,11 @@ impl Wire {
                     svg.text("small mid", (lane(*number), y + 2), &label);
                 }
                 What::Mark(number) => {
-                    svg.text("soft small mid over", (lane(*number), y + 2), &words::cut(&row.label, MAX_WORDS));
+                    // A remark may reach to the lines beside its own; before the first line there is the time.
+                    let room = if *number == 0 { MAX_WORDS } else { (2 * (gap - 20) * 3 / 20) as usize };
+                    let label = words::cut(&row.label, room);
+                    svg.text("soft small mid over", (lane(*number), y + 2), &label);
+                    svg.room(lane(*number) + width_of(&label, "small") / 2 + 8, y);
                 }
             }
             svg.end();

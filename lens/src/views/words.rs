@@ -15,6 +15,19 @@ pub(crate) fn time(ns: u64) -> String {
     }
 }
 
+/// How long it is until something, or since: from 100 seconds on in minutes, hours or days.
+pub(crate) fn long_time(ns: u64) -> String {
+    let seconds = ns as f64 / 1e9;
+    let (number, unit) = match seconds {
+        _ if seconds < 100.0 => return time(ns),
+        _ if seconds < 6_000.0 => (seconds / 60.0, "min"),
+        _ if seconds < 172_800.0 => (seconds / 3_600.0, "h"),
+        _ => (seconds / 86_400.0, "days"),
+    };
+    let number = format!("{number:.1}");
+    format!("{} {unit}", number.trim_end_matches(".0"))
+}
+
 /// The file's name and the line of a place. Many files are called `mod.rs`, `lib.rs` or `main.rs`: these have their folder's
 /// name before them, and if that is `src`, as in most packages, the one before, too.
 pub(crate) fn short_place(place: &str) -> &str {
@@ -202,6 +215,8 @@ mod tests {
             [time(5), time(1_500), time(50_000_000), time(2_000_000_000)],
             ["5 ns", "1.5 us", "50.0 ms", "2.000 s"]
         );
+        let long = [99.0, 100.0, 5_990.0, 86_399.7, 200_000.0].map(|seconds| long_time((seconds * 1e9) as u64));
+        assert_eq!(long, ["99.000 s", "1.7 min", "99.8 min", "24 h", "2.3 days"]);
         assert_eq!(short_place("examples/a/b.rs:12:5"), "b.rs:12");
         assert_eq!(short_place("src/server/mod.rs:12:5"), "server/mod.rs:12");
         assert_eq!(short_place("mod.rs:12:5"), "mod.rs:12");

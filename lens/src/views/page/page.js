@@ -41,6 +41,14 @@ function time(ns) {
   if (ns < 1e6) return rounded(ns / 1e3, 1) + " us";
   return ns < 1e9 ? rounded(ns / 1e6, 1) + " ms" : rounded(ns / 1e9, 3) + " s";
 }
+/* How long it is until something, or since: from 100 seconds on in minutes, hours or days. */
+function long_time(ns) {
+  const seconds = ns / 1e9;
+  if (seconds < 100) return time(ns);
+  const [number, unit] = seconds < 6000 ? [seconds / 60, "min"]
+    : seconds < 172800 ? [seconds / 3600, "h"] : [seconds / 86400, "days"];
+  return rounded(number, 1).replace(/\.0$/, "") + " " + unit;
+}
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -85,7 +93,7 @@ function tree(n) {
   return lines;
 }
 function words({what, due = -1}, ns) {
-  return due < 0 ? text_of(what) : due >= ns ? "is due in " + time(due - ns) : "has been due for " + time(ns - due);
+  return due < 0 ? text_of(what) : due >= ns ? "is due in " + long_time(due - ns) : "has been due for " + long_time(ns - due);
 }
 /* Of what waited when the page began and has no room on it: how much still waits. */
 function more_waits(n) {

@@ -276,7 +276,8 @@ function draw_wire() {
       picture.rect("frame", x1 - wide / 2, y - 12, wide, 20);
       picture.text("small mid", x1, y + 2, words);
     } else {
-      picture.text("soft small mid over", x1, y + 2, cut(text, 44));
+      /* A remark may reach to the lines beside its own; before the first line there is the time. */
+      picture.text("soft small mid over", x1, y + 2, cut(text, from === hosts[0] ? 44 : Math.floor((gap - 20) * 2 / 6.7)));
     }
     picture.end();
   });

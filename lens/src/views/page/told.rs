@@ -4,7 +4,7 @@
 
 use crate::model::{Model, Passed, short};
 use crate::trace::Event;
-use crate::views::words::{self, time};
+use crate::views::words::{self, long_time, time};
 
 /// An event, by its index, in words, with the host before it.
 pub(in crate::views) fn told(model: &Model, at: usize, event: &Event) -> String {
@@ -44,7 +44,7 @@ fn is_about_socket(kind: &str) -> bool {
 
 fn other(event: &Event) -> String {
     let timer = || format!("delayed call {}", event.number("timer").unwrap_or(0));
-    let in_time = || time(event.number("delay_ns").unwrap_or(0));
+    let in_time = || long_time(event.number("delay_ns").unwrap_or(0));
     match &*event.kind {
         "trace" => "the trace begins".to_owned(),
         "turn" => {
