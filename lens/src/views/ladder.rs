@@ -51,7 +51,7 @@ pub struct Ladder {
     pub role: String,
     /// Where it was made.
     pub place: String,
-    /// In which callback of another ladder of the picture it was made, in words; empty if in none.
+    /// In which callback of another ladder of the picture it was made, or in which call that one caused; empty if in none.
     pub maker: String,
     /// Whether it is older than the trace.
     pub is_partial: bool,

@@ -25,7 +25,13 @@ impl Ladders {
                 left.extend(beside.get(&number).into_iter().flatten());
             }
         }
-        Ladders::of(model, |chain| wanted.contains(&chain.number))
+        let mut ladders = Ladders::of(model, |chain| wanted.contains(&chain.number));
+        for ladder in ladders.0.iter_mut().filter(|ladder| ladder.maker.is_empty()) {
+            if let Some(cause) = causes.get(&ladder.chain) {
+                ladder.maker = format!("a call that {} caused", model.chains.name(*cause));
+            }
+        }
+        ladders
     }
 }
 
