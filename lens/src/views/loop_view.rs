@@ -270,7 +270,7 @@ impl LoopView {
                 }
             }
             if is_held {
-                let ms = ((column.held + 500_000) / 1_000_000).to_string();
+                let ms = (column.held.saturating_add(500_000) / 1_000_000).to_string();
                 svg.text("hott small mid", (x + wide / 2, tops[3].0 - 2), &ms);
             }
             column.draw_timers(&mut svg, (x + wide / 2, tops[4].0 + 36));

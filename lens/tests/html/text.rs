@@ -78,7 +78,7 @@ fn a_place_is_a_link_to_the_file_if_there_is_one_and_text_if_not() {
     assert!(first.as_str().is_some_and(|lines| lines.contains("\n>")), "the line has a mark: {first}");
     let without = page(&model, "links", |_| None);
     assert!(!without.contains("<a "), "a link that leads nowhere");
-    assert!(without.contains("made at main.rs:"), "the place is still there");
+    assert!(without.contains("made at html/main.rs:"), "the place is still there");
 }
 
 /// A turn, a phase, a wait and the network are nowhere in the source, nor are the ends of a trace.
