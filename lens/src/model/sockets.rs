@@ -124,7 +124,10 @@ impl Sockets {
             }
             "listening" => {
                 socket.is_port = true;
-                socket.peer = event.text("address").to_owned();
+                // The library's first traces have it only where the port was asked for.
+                if !event.text("address").is_empty() {
+                    socket.peer = event.text("address").to_owned();
+                }
                 socket.place = event.text("place").to_owned();
             }
             "connected" => {

@@ -138,7 +138,7 @@ function row(n) {
 function show_rows() {
   const from = Math.max(0, Math.floor(rows.top / ROW) - 20);
   const count = Math.min(events.length - from, Math.ceil(rows.height / ROW) + 40);
-  const had_focus = $("list").contains(document.activeElement);
+  const had_focus = $("list").contains(document.activeElement) ? document.activeElement : null;
   if (from !== rows.from || count !== rows.shown.length) {
     rows.from = from;
     rows.shown = Array.from({length: Math.max(0, count)}, (_, index) => row(first + from + index));
@@ -154,7 +154,12 @@ function show_rows() {
     if (is_now) item.firstChild.setAttribute("aria-current", "true");
     else item.firstChild.removeAttribute("aria-current");
   });
-  if (had_focus) $("list").querySelector("[aria-current]")?.focus({preventScroll: true});
+  if (had_focus) {
+    const now = $("list").querySelector("[aria-current]");
+    /* The list may only have been scrolled: then the focus stays on the place of the current event. */
+    const on_place = had_focus.matches("a") && +had_focus.parentNode.firstChild.dataset.at === moment - 1;
+    (on_place ? now?.parentNode.querySelector("a") : now)?.focus({preventScroll: true});
+  }
 }
 function scroll_rows() {
   const top = (moment - 1 - first) * ROW;
