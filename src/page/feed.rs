@@ -77,7 +77,7 @@ impl Feed {
             server: server.clone(),
             observers: observers.clone(),
             herd: snapshot::herd(server, config),
-            channel: EventChannel::new(),
+            channel: EventChannel::new().in_turns(server.reactor()),
             notes: Rc::default(),
             hello: RefCell::default(),
             reporter: RefCell::default(),

@@ -1,11 +1,12 @@
 //! Bodies that are written piece by piece, and events.
 
 use super::{Peer, get, serve, serve_with, text};
-use reactor::Producer;
 use reactor::http::server::{BodyWriter, Event, EventChannel, EventSender, HttpServer, Request, Response};
 use reactor::testing::{ManualClock, assert_no_result};
+use reactor::{Producer, Reactor};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 type Slot<T> = Rc<RefCell<Option<T>>>;
 
@@ -195,6 +196,45 @@ fn a_channel_knows_its_subscribers() {
     assert_eq!(peers[0].turn(), "9\r\ndata: 1\n\n\r\n");
     peers[0].lose();
     assert_eq!(*counts.borrow(), [1, 2, 1, 0]);
+}
+
+#[test]
+fn a_channel_may_go_by_turns_and_each_subscriber_gets_all_in_order() {
+    let reactor = Reactor::new().unwrap();
+    let channel = EventChannel::new().in_turns(&reactor);
+    let subscribers = channel.clone();
+    let server = HttpServer::new(&ManualClock::new(), move |_request: Request| subscribers.subscribe());
+    let subscriber = || {
+        let mut peer = Peer::new(&server);
+        peer.send(get("/"));
+        peer
+    };
+    let mut peers: Vec<Peer> = (0..40).map(|_| subscriber()).collect();
+    ["one", "two"].into_iter().for_each(|word| channel.publish(&Event::data(word)));
+    peers.push(subscriber());
+    peers[20].lose();
+    let mut heard = vec![String::new(); peers.len()];
+    let mut sent_at_once = Vec::new();
+    loop {
+        let news: Vec<String> = peers.iter_mut().map(Peer::turn).collect();
+        let count = news.iter().map(|news| news.matches("data: ").count()).sum::<usize>();
+        if count == 0 {
+            break;
+        }
+        sent_at_once.push(count);
+        heard.iter_mut().zip(news).for_each(|(heard, news)| heard.push_str(&news));
+        reactor.iterate(Duration::ZERO).unwrap();
+    }
+    assert_eq!(sent_at_once, [16, 16, 16, 16, 14]);
+    let both = "b\r\ndata: one\n\n\r\nb\r\ndata: two\n\n\r\n";
+    for (number, heard) in heard.iter().enumerate() {
+        let expected = if [20, 40].contains(&number) { "" } else { both };
+        assert_eq!(heard, expected, "subscriber {number}");
+    }
+    assert_eq!(channel.subscriber_count(), 40);
+    channel.publish(&Event::data("three"));
+    drop((channel, server, peers));
+    assert_eq!(reactor.delayed_call_count(), 0, "nothing is left behind");
 }
 
 #[test]

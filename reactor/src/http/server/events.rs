@@ -6,12 +6,17 @@
 
 use super::response::Response;
 use super::writer::{BodyWriter, Stream};
-use crate::Deferred;
-use slab::Slab;
+use crate::{Deferred, DelayedCall, Reactor};
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
+
+/// The number of subscribers that an [`EventChannel`] sends to in one turn, if it goes by [turns](EventChannel::in_turns).
+const SENT_AT_ONCE: usize = 16;
 
 /// An event, as a browser's `EventSource` understands it.
 ///
@@ -152,8 +157,27 @@ pub struct EventChannel(Rc<ChannelInner>);
 
 #[derive(Default)]
 struct ChannelInner {
-    subscribers: RefCell<Slab<EventSender>>,
+    /// By number; a later one has a greater number.
+    subscribers: RefCell<BTreeMap<u64, EventSender>>,
+    next: Cell<u64>,
     on_change: RefCell<Option<OnChange>>,
+    turns: OnceCell<Turns>,
+}
+
+/// What a channel that goes by turns has still to send.
+struct Turns {
+    reactor: Reactor,
+    /// Each event, and the numbers of those who are to get it.
+    unsent: RefCell<VecDeque<(String, Range<u64>)>>,
+    more: RefCell<Option<DelayedCall>>,
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        if let Some(more) = self.more.take() {
+            more.cancel();
+        }
+    }
 }
 
 type OnChange = Rc<dyn Fn(&EventChannel)>;
@@ -162,6 +186,17 @@ impl EventChannel {
     /// A channel without subscribers.
     pub fn new() -> EventChannel {
         EventChannel::default()
+    }
+
+    /// From now on an event goes to some subscribers in each turn of the loop, and not to all at once: with a hundred of
+    /// them, everybody else would wait for a millisecond. Each still gets all events in order.
+    pub fn in_turns(self, reactor: &Reactor) -> EventChannel {
+        self.0.turns.get_or_init(|| Turns {
+            reactor: reactor.clone(),
+            unsent: RefCell::default(),
+            more: RefCell::default(),
+        });
+        self
     }
 
     /// The response for one more subscriber. It gets what is published from now on.
@@ -182,7 +217,8 @@ impl EventChannel {
 
     fn admit(&self, (response, sender): (Response, EventSender)) -> Response {
         let gone = sender.stream();
-        let key = self.0.subscribers.borrow_mut().insert(sender);
+        let key = self.0.next.replace(self.0.next.get() + 1);
+        self.0.subscribers.borrow_mut().insert(key, sender);
         let channel = Rc::downgrade(&self.0);
         if let Some(stream) = gone {
             let (deferred, firer) = Deferred::new();
@@ -198,8 +234,8 @@ impl EventChannel {
         response
     }
 
-    fn left(&self, key: usize) {
-        let sender = self.0.subscribers.borrow_mut().try_remove(key);
+    fn left(&self, key: u64) {
+        let sender = self.0.subscribers.borrow_mut().remove(&key);
         drop(sender);
         self.changed();
     }
@@ -213,13 +249,50 @@ impl EventChannel {
 
     /// Sends `event` to all subscribers. It is written out once for all.
     pub fn publish(&self, event: &Event) {
-        let bytes = event.to_string();
-        // A stream calls nobody back when it is written to, so the list does not change meanwhile.
-        for (_, sender) in self.0.subscribers.borrow().iter() {
-            if let Some(writer) = &sender.0 {
-                writer.write(bytes.as_bytes());
+        let (text, all) = (event.to_string(), 0..self.0.next.get());
+        let Some(turns) = self.0.turns.get() else {
+            self.send(&text, all, usize::MAX);
+            return;
+        };
+        turns.unsent.borrow_mut().push_back((text, all));
+        if !turns.more.borrow().as_ref().is_some_and(DelayedCall::active) {
+            self.send_some(turns);
+        }
+    }
+
+    /// Sends to some of those that have something to get, and to the others in later turns.
+    fn send_some(&self, turns: &Turns) {
+        let mut room = SENT_AT_ONCE;
+        while room > 0 {
+            let Some((text, mut left)) = turns.unsent.borrow_mut().pop_front() else { return };
+            let (sent, last) = self.send(&text, left.clone(), room);
+            room -= sent;
+            if room == 0 {
+                left.start = last + 1;
+                turns.unsent.borrow_mut().push_front((text, left));
             }
         }
+        let channel = Rc::downgrade(&self.0);
+        let more = turns.reactor.call_later(Duration::ZERO, move || {
+            let Some(channel) = channel.upgrade().map(EventChannel) else { return };
+            if let Some(turns) = channel.0.turns.get() {
+                channel.send_some(turns);
+            }
+        });
+        turns.more.replace(Some(more));
+    }
+
+    /// Sends to at most `most` of these subscribers. Returns to how many, and the number of the last one.
+    fn send(&self, text: &str, subscribers: Range<u64>, most: usize) -> (usize, u64) {
+        let (mut sent, mut last) = (0, subscribers.start);
+        // A stream calls nobody back when it is written to, so the list does not change meanwhile.
+        for (number, sender) in self.0.subscribers.borrow().range(subscribers).take(most) {
+            (sent, last) = (sent + 1, *number);
+            if let Some(writer) = &sender.0 {
+                writer.write(text.as_bytes());
+            }
+        }
+        (sent, last)
     }
 
     /// The number of subscribers.
