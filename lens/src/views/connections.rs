@@ -20,8 +20,10 @@ impl<'a> Connections<'a> {
 
     /// The connection with most bytes; the first one if none carried any; without any, the port.
     pub fn busiest(&self) -> Option<&'a Socket> {
-        // Of several, `max_by_key` takes the last.
-        self.sockets.iter().rev().copied().max_by_key(|socket| (!socket.is_datagrams, socket.carried()))
+        let mut all = self.sockets.iter().copied();
+        let busiest = all.clone().max_by_key(|socket| (!socket.is_datagrams, socket.carried()));
+        let first = || all.find(|socket| Some(socket.is_datagrams) == busiest.map(|busiest| busiest.is_datagrams));
+        busiest.filter(|busiest| busiest.carried() > 0).or_else(first)
     }
 
     /// Says that the busiest one was chosen, if there was a choice.

@@ -129,7 +129,7 @@ impl<T: 'static> Out<T> {
     }
 
     /// Whether something waits for the result.
-    pub(in crate::deferred) fn is_linked(&self) -> bool {
+    pub(crate) fn is_linked(&self) -> bool {
         peek(&self.step, |step| !step.is_none()) || peek(&self.other, Option::is_some)
     }
 

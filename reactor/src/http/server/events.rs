@@ -6,7 +6,8 @@
 
 use super::response::Response;
 use super::writer::{BodyWriter, Stream};
-use crate::{Deferred, DelayedCall, Reactor};
+use crate::policies::PolicyClock;
+use crate::{Deferred, DelayedCall};
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +16,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The number of subscribers that an [`EventChannel`] sends to in one turn, if it goes by [turns](EventChannel::in_turns).
+/// The number of subscribers to whom an [`EventChannel`] that goes by [turns](EventChannel::in_turns) sends in one.
 const SENT_AT_ONCE: usize = 16;
 
 /// An event, as a browser's `EventSource` understands it.
@@ -166,7 +167,7 @@ struct ChannelInner {
 
 /// What a channel that goes by turns has still to send.
 struct Turns {
-    reactor: Reactor,
+    clock: PolicyClock,
     /// Each event, and the numbers of those who are to get it.
     unsent: RefCell<VecDeque<(String, Range<u64>)>>,
     more: RefCell<Option<DelayedCall>>,
@@ -188,11 +189,11 @@ impl EventChannel {
         EventChannel::default()
     }
 
-    /// From now on an event goes to some subscribers in each turn of the loop, and not to all at once: with a hundred of
-    /// them, everybody else would wait for a millisecond. Each still gets all events in order.
-    pub fn in_turns(self, reactor: &Reactor) -> EventChannel {
+    /// From now on an event goes to some subscribers in each turn of the loop, and not to all at once: with a hundred,
+    /// everybody else would wait for a millisecond. Each still gets all events in order. `clock` is a `&Reactor`.
+    pub fn in_turns(self, clock: impl Into<PolicyClock>) -> EventChannel {
         self.0.turns.get_or_init(|| Turns {
-            reactor: reactor.clone(),
+            clock: clock.into(),
             unsent: RefCell::default(),
             more: RefCell::default(),
         });
@@ -273,13 +274,13 @@ impl EventChannel {
             }
         }
         let channel = Rc::downgrade(&self.0);
-        let more = turns.reactor.call_later(Duration::ZERO, move || {
+        let more = turns.clock.call_later(Duration::ZERO, move || {
             let Some(channel) = channel.upgrade().map(EventChannel) else { return };
             if let Some(turns) = channel.0.turns.get() {
                 channel.send_some(turns);
             }
         });
-        turns.more.replace(Some(more));
+        turns.more.replace(more);
     }
 
     /// Sends to at most `most` of these subscribers. Returns to how many, and the number of the last one.
