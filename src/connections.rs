@@ -305,6 +305,11 @@ impl Registration {
         transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.share.lines() });
     }
 
+    /// How long to pause after so many bytes behind a line that is too long, which are thrown away.
+    pub fn pause_after(&self, discarded: usize) -> Option<Duration> {
+        self.entry.share.pause_after(discarded)
+    }
+
     /// How many commands of this connection may wait for a store.
     pub fn max_waiting(&self) -> usize {
         if self.entry.is_neighbor.get() { MAX_OWED } else { self.entry.share.waiting() }

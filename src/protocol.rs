@@ -40,13 +40,6 @@ use std::time::{Duration, Instant};
 /// again.
 const AT_OVERHEAD: usize = 1024;
 
-/// How many bytes behind a line that is too long are thrown away as fast as they come: they were on their way.
-const DISCARDED_AT_ONCE: usize = 256 * 1024;
-
-/// Beyond that, this is the pause between two reads of what is thrown away. Otherwise a few clients that go on sending
-/// take most of a server's time.
-const PAUSE_OF_DISCARDED: Duration = Duration::from_millis(100);
-
 /// What is at the other end, as far as we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
@@ -401,10 +394,11 @@ impl LineProtocol for HerdProtocol {
             None => {} // Lines are read as lines.
             Some(Unread::Discarded(count)) => {
                 *count += data.len();
-                if *count > DISCARDED_AT_ONCE {
+                let pause = self.registration.as_ref().and_then(|registration| registration.pause_after(*count));
+                if let Some(pause) = pause {
                     transport.pause_producing();
                     let to = Transport::clone(transport);
-                    self.server.reactor().call_later(PAUSE_OF_DISCARDED, move || to.resume_producing());
+                    self.server.reactor().call_later(pause, move || to.resume_producing());
                 }
             }
             Some(Unread::DiscardedToLineEnd) => links::go_on_after_line(transport, data),

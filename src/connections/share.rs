@@ -32,6 +32,20 @@ const WAITING_OF_AN_ADDRESS: usize = 256;
 /// else wait behind them: some milliseconds. It is enough to keep a store busy.
 const AT_STORE_OF_AN_ADDRESS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
 
+/// How many bytes behind a line that is too long are thrown away as fast as they come: they were on their way.
+const DISCARDED_AT_ONCE: usize = 256 * 1024;
+
+/// The maximum number of such bytes for all connections of one address, while others are connected too.
+const DISCARDED_OF_AN_ADDRESS: usize = 4 * 1024 * 1024;
+
+/// Beyond that, this is the pause between two reads of what is thrown away. Otherwise a few clients that go on sending
+/// take most of a server's time.
+const PAUSE_OF_DISCARDED: Duration = Duration::from_millis(100);
+
+/// The number of connections of one address for which that pause is enough, while others are connected too. With more
+/// of them it grows.
+const READ_IN_THAT_PAUSE: usize = 16;
+
 /// What each connection of an address may have at once.
 #[derive(Debug)]
 pub(super) struct Share {
@@ -39,6 +53,10 @@ pub(super) struct Share {
     lines: Cell<usize>,
     /// Commands that wait for a store.
     waiting: Cell<usize>,
+    /// Bytes behind a line that is too long.
+    discarded: Cell<usize>,
+    /// The pause after these.
+    pause: Cell<Duration>,
     turns: Rc<Turns>,
 }
 
@@ -59,6 +77,9 @@ impl Share {
         };
         self.lines.set(part(LINES_OF_AN_ADDRESS, MAX_LINES_AT_ONCE));
         self.waiting.set(part(WAITING_OF_AN_ADDRESS, MAX_OWED));
+        self.discarded.set(part(DISCARDED_OF_AN_ADDRESS, DISCARDED_AT_ONCE));
+        let pauses = if is_alone { 1 } else { connections.div_ceil(READ_IN_THAT_PAUSE).max(1) };
+        self.pause.set(PAUSE_OF_DISCARDED * u32::try_from(pauses).unwrap_or(u32::MAX));
         self.turns.is_alone.set(is_alone);
     }
 
@@ -70,6 +91,11 @@ impl Share {
         self.waiting.get()
     }
 
+    /// How long to pause after so many bytes that are thrown away.
+    pub(super) fn pause_after(&self, discarded: usize) -> Option<Duration> {
+        (discarded > self.discarded.get()).then(|| self.pause.get())
+    }
+
     pub(super) fn turns(&self) -> Rc<Turns> {
         self.turns.clone()
     }
@@ -77,7 +103,13 @@ impl Share {
 
 impl Default for Share {
     fn default() -> Share {
-        Share { lines: Cell::new(MAX_LINES_AT_ONCE), waiting: Cell::new(MAX_OWED), turns: Rc::default() }
+        Share {
+            lines: Cell::new(MAX_LINES_AT_ONCE),
+            waiting: Cell::new(MAX_OWED),
+            discarded: Cell::new(DISCARDED_AT_ONCE),
+            pause: Cell::new(PAUSE_OF_DISCARDED),
+            turns: Rc::default(),
+        }
     }
 }
 
@@ -141,6 +173,24 @@ mod tests {
 
         fn under_way(&self) -> usize {
             self.under_way.borrow().len()
+        }
+    }
+
+    #[test]
+    fn connections_of_one_address_that_send_without_end_are_read_ever_more_seldom_the_more_they_are() {
+        const KIB: usize = 1024;
+        let share = Share::default();
+        for (connections, is_alone, at_once, pause) in [
+            (1, false, 256, 100),
+            (16, false, 256, 100),
+            (45, false, 91, 300),
+            (1000, false, 4, 6300),
+            (1000, true, 256, 100),
+        ] {
+            share.divide(connections, is_alone);
+            assert_eq!(share.pause_after(at_once * KIB), None, "{connections}");
+            let paused = share.pause_after((at_once + 1) * KIB);
+            assert_eq!(paused, Some(Duration::from_millis(pause)), "{connections}");
         }
     }
 
