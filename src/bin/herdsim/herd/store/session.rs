@@ -31,8 +31,16 @@ pub(super) struct Session {
     is_asking: Cell<bool>,
     /// Commands that have not been carried out: they are behind a WAIT.
     commands: RefCell<VecDeque<Vec<Bytes>>>,
-    /// The WAIT that is not over: how many replicas it wants, and its end.
-    wait: RefCell<Option<(usize, DelayedCall)>>,
+    /// The WAIT that is not over.
+    wait: RefCell<Option<Wait>>,
+}
+
+struct Wait {
+    /// How many replicas it wants.
+    replicas: usize,
+    /// The number of the primary that was asked. Another one cannot tell who has its writes.
+    primary: u64,
+    end: DelayedCall,
 }
 
 impl Session {
@@ -82,7 +90,7 @@ impl Protocol for Connection {
 
     fn connection_lost(&mut self, _reason: &Reason) {
         let Some(session) = self.session.take() else { return };
-        if let Some((_, end)) = session.wait.take() {
+        if let Some(Wait { end, .. }) = session.wait.take() {
             end.cancel();
         }
     }
@@ -98,7 +106,8 @@ fn go_on(data: &Rc<Data>, session: &Rc<Session>) {
                 let (of_end, own) = (data.clone(), session.clone());
                 let within = Duration::from_millis(number(milliseconds));
                 let end = session.reactor.call_later(within, move || end_wait(&of_end, &own));
-                session.wait.replace(Some((number(replicas) as usize, end)));
+                let wait = Wait { replicas: number(replicas) as usize, primary: data.primary_number(), end };
+                session.wait.replace(Some(wait));
                 end_wait_if_confirmed(data, session);
             }
             words => {
@@ -109,18 +118,24 @@ fn go_on(data: &Rc<Data>, session: &Rc<Session>) {
     }
 }
 
-/// Ends a WAIT if as many replicas as it wants have what was written on its connection.
+/// Ends a WAIT if as many replicas as it wants have what was written on its connection, or if another primary has taken
+/// the place of the one that was asked.
 pub(super) fn end_wait_if_confirmed(data: &Rc<Data>, session: &Rc<Session>) {
-    let is_over = |(want, _): &(usize, DelayedCall)| data.confirmed(session.offset.get()) >= *want;
+    let is_over =
+        |wait: &Wait| wait.primary != data.primary_number() || data.confirmed(session.offset.get()) >= wait.replicas;
     if session.wait.borrow().as_ref().is_some_and(is_over) {
         end_wait(data, session);
     }
 }
 
 fn end_wait(data: &Rc<Data>, session: &Rc<Session>) {
-    let Some((_, end)) = session.wait.take() else { return };
-    end.cancel();
-    session.transport.write(format!(":{}\r\n", data.confirmed(session.offset.get())).as_bytes());
+    let Some(wait) = session.wait.take() else { return };
+    wait.end.cancel();
+    let reply = match wait.primary == data.primary_number() {
+        true => format!(":{}\r\n", data.confirmed(session.offset.get())),
+        false => "-UNBLOCKED force unblock from blocking operation, instance state changed\r\n".to_owned(),
+    };
+    session.transport.write(reply.as_bytes());
     go_on(data, session);
 }
 

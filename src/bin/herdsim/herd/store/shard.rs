@@ -224,6 +224,11 @@ impl Data {
 
     // ---- Replicas.
 
+    /// The number of the primary that there is now.
+    pub(super) fn primary_number(&self) -> u64 {
+        self.primaries.get()
+    }
+
     fn replicas(&self) -> Vec<Node> {
         self.nodes.borrow().replicas.iter().map(|(node, _)| *node).collect()
     }

@@ -103,6 +103,18 @@ fn wait_answers_when_the_replicas_have_it_or_its_time_is_over() {
 }
 
 #[test]
+fn a_wait_that_a_primary_was_asked_for_is_not_answered_by_the_replicas_of_the_next_one() {
+    let stage = Stage::new(SECOND / 4);
+    stage.store.set_replicating(0, false);
+    assert_eq!(stage.say(&[&offer("kiwi", 1, false), "WAIT 1 2500"]), ":2\r\n", "it lasts");
+    let (_, host) = stage.store.pass_over(0);
+    stage.store.set_replicating(0, true);
+    host.resume();
+    stage.world.run_for(2 * SECOND);
+    assert!(stage.heard.take().starts_with("-UNBLOCKED "), "what it waited for is lost");
+}
+
+#[test]
 fn a_failover_loses_what_no_replica_has_and_all_servers_together_lose_everything() {
     let stage = Stage::new(Duration::ZERO);
     stage.say(&[&offer("kiwi", 1, false)]);
