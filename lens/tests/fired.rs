@@ -46,6 +46,21 @@ fn a_coroutine_that_is_dropped_is_gone() {
 }
 
 #[test]
+fn what_is_awaited_stands_in_the_ladder_of_the_coroutine_even_if_it_has_its_result() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (fired, firer) = Deferred::<u32>::new();
+        let fired = fired.add_callback(|n| Ok(n + 1));
+        firer.callback(1).unwrap();
+        assert_eq!(Deferred::from_future(async move { fired.await }).result(), Some(2));
+    });
+    let model = lines.model();
+    let text = Ladders::new(&model).to_text();
+    assert!(text.contains("awaited: Deferred 1") || text.contains("awaits: Deferred 1"), "{text}");
+    assert!(verdict(&lines).is_clean(), "{}", verdict(&lines).to_text());
+}
+
+#[test]
 fn a_coroutine_that_nothing_can_wake_never_ends() {
     let lines = Lines::default();
     lines.stream().during(|| {

@@ -6,8 +6,8 @@ use super::Deferred;
 use super::awaiting::{self, Awaiting};
 use super::state::State;
 use super::story::{Outcome, Place, Trace};
-use crate::Failure;
 use crate::failure::Waypoint;
+use crate::{Failure, trace};
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::Location;
@@ -86,7 +86,10 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     pub(super) fn poll_at(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         let result = match &mut self.state {
-            State::Fired(outcome, _) => outcome.take().expect("a Deferred is not polled after it has given its result"),
+            State::Fired(outcome, trace) => {
+                let result = outcome.take().expect("a Deferred is not polled after it has given its result");
+                if trace::is_on() { awaiting::tell_had_result(*trace, result, at) } else { result }
+            }
             _ => match self.poll_pending(context, at) {
                 Poll::Ready(result) => result,
                 Poll::Pending => return Poll::Pending,
@@ -102,9 +105,10 @@ impl<T: 'static> Deferred<T> {
         let polled = match &mut self.state {
             State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
             State::Awaited(awaiting) => awaiting.poll(context, at),
-            State::New(_) | State::Pending(_) => match self.take().try_result() {
-                Ok(result) => Poll::Ready(result),
-                Err(chain) => match Awaiting::begin(chain, context, at) {
+            State::New(_) | State::Pending(_) => match (self.trace(), self.take().try_result()) {
+                (trace, Ok(result)) if trace::is_on() => Poll::Ready(awaiting::tell_had_result(trace, result, at)),
+                (_, Ok(result)) => Poll::Ready(result),
+                (_, Err(chain)) => match Awaiting::begin(chain, context, at) {
                     Ok(awaiting) => {
                         self.state = State::Awaited(awaiting);
                         return Poll::Pending;

@@ -244,6 +244,26 @@ fn a_cancel_that_drops_the_body_of_a_coroutine_is_told() {
 }
 
 #[test]
+fn an_await_that_finds_its_result_is_told_too() {
+    let events = told(|| {
+        let (fired, firer) = Deferred::<u32>::new();
+        firer.callback(2).unwrap();
+        let body = async move { Ok::<_, Failure>(deferred::succeed(1).await? + fired.await?) };
+        assert_eq!(Deferred::from_future(body).result(), Some(3));
+    });
+    let made = events.of_kind("deferred_made");
+    let kinds: Vec<_> = made.iter().map(|made| made["what"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["deferred", "coroutine", "result"]);
+    let coroutine = &made[1]["deferred"];
+    let (awaited, ends) = (events.of_kind("deferred_awaited"), events.of_kind("await_end"));
+    for (number, (awaited, end)) in awaited.iter().zip(&ends).enumerate() {
+        assert_eq!(awaited["deferred"], made[[2, 0][number]]["deferred"]);
+        assert_eq!((&awaited["by"], &end["value"]), (coroutine, &["1", "2"][number].into()));
+    }
+    assert_eq!((awaited.len(), ends.len()), (2, 2));
+}
+
+#[test]
 fn a_coroutine_and_a_list_that_can_never_fire_are_gone() {
     let gone = |work: fn()| {
         let events = told(work);

@@ -17,5 +17,5 @@ mod wait;
 mod waker;
 
 pub(super) use coroutine::start;
-pub(super) use wait::Awaiting;
+pub(super) use wait::{Awaiting, tell_had_result};
 pub(crate) use waker::{Hook, Hooked, go_on, hook};

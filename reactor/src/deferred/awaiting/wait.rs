@@ -8,7 +8,7 @@ use crate::around;
 use crate::deferred::chain::{AwaitSlot, Chain, Control, FlatRc, Head, Segment, WaitsOn, waits_for, with_seen};
 use crate::deferred::story::{Place, Trace};
 use crate::error::{CancelledError, CircularWaitError};
-use crate::trace::{self, DeferredEvent};
+use crate::trace::{self, DeferredEvent, DeferredKind};
 use std::mem;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -152,6 +152,20 @@ fn tell_awaited(trace: Trace, at: Place) {
     if trace::is_on() {
         trace.tell(DeferredEvent::Awaited { by: coroutine::number(), place: at });
     }
+}
+
+/// Tells those who listen that some code awaits a Deferred which has its result already. They have not heard of it yet
+/// if it has had that from the start. By value, as [`end_step`](super::told::end_step).
+#[cold]
+#[inline(never)]
+pub(crate) fn tell_had_result<T: 'static>(trace: Trace, result: Result<T, Failure>, at: Place) -> Result<T, Failure> {
+    let is_new = trace.number() == 0 && !trace.is_untold();
+    let trace = if is_new { trace.tell_made(DeferredKind::Result) } else { trace };
+    if trace.number() != 0 {
+        tell_awaited(trace, at);
+        tell_await_end(trace, &result);
+    }
+    result
 }
 
 #[cold]
