@@ -52,7 +52,7 @@ fn what_is_awaited_stands_in_the_ladder_of_the_coroutine_even_if_it_has_its_resu
         let (fired, firer) = Deferred::<u32>::new();
         let fired = fired.add_callback(|n| Ok(n + 1));
         firer.callback(1).unwrap();
-        assert_eq!(Deferred::from_future(async move { fired.await }).result(), Some(2));
+        assert_eq!(Deferred::from_future(async move { Ok(fired.await? + 1) }).result(), Some(3));
     });
     let model = lines.model();
     let text = Ladders::new(&model).to_text();
