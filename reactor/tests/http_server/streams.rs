@@ -233,6 +233,10 @@ fn a_channel_may_go_by_turns_and_each_subscriber_gets_all_in_order() {
     }
     assert_eq!(channel.subscriber_count(), 40);
     channel.publish(&Event::data("three"));
+    // Somebody who publishes faster than the turns go.
+    (0..70).for_each(|_| channel.publish(&Event::data("four")));
+    let heard = |peer: &mut Peer| peer.turn().matches("data: four").count();
+    assert!(peers.iter_mut().enumerate().all(|(number, peer)| number == 20 || heard(peer) >= 60), "few wait");
     drop((channel, server, peers));
     assert_eq!(reactor.delayed_call_count(), 0, "nothing is left behind");
 }

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The number of subscribers to whom an [`EventChannel`] that goes by [turns](EventChannel::in_turns) sends in one.
 const SENT_AT_ONCE: usize = 16;
 
+/// Maximum number of events that wait for their turns. Beyond that, all of them go out at once.
+const MAX_UNSENT: usize = 64;
+
 /// An event, as a browser's `EventSource` understands it.
 ///
 /// ```
@@ -190,7 +193,8 @@ impl EventChannel {
     }
 
     /// From now on an event goes to some subscribers in each turn of the loop, and not to all at once: with a hundred,
-    /// everybody else would wait for a millisecond. Each still gets all events in order. `clock` is a `&Reactor`.
+    /// everybody else would wait for a millisecond. Each still gets all events in order.
+    /// If more than 64 events wait, all go out at once. `clock` is a `&Reactor`.
     pub fn in_turns(self, clock: impl Into<PolicyClock>) -> EventChannel {
         self.0.turns.get_or_init(|| Turns {
             clock: clock.into(),
@@ -256,6 +260,12 @@ impl EventChannel {
             return;
         };
         turns.unsent.borrow_mut().push_back((text, all));
+        if turns.unsent.borrow().len() > MAX_UNSENT {
+            for (text, left) in turns.unsent.take() {
+                self.send(&text, left, usize::MAX);
+            }
+            return;
+        }
         if !turns.more.borrow().as_ref().is_some_and(DelayedCall::active) {
             self.send_some(turns);
         }
