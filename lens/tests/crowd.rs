@@ -1,4 +1,4 @@
-//! Many short callbacks hold the loop together: who they are, and whom they kept waiting.
+//! Many short callbacks together hold the loop: the verdict names them, and what they kept waiting.
 
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;

@@ -8,8 +8,8 @@ use lens::verdict::Verdict;
 use lens::views::loop_view::LoopViews;
 use util::model;
 
-/// A block of 40 ms, and what the next wait finds about connection 3 after so many nanoseconds. These events stand
-/// before the block.
+/// A trace in which a callback holds the loop for 40 ms. The next wait takes `took` nanoseconds, and finds this about
+/// connection 3. The events of `before` come first.
 fn block(before: &[&str], took: u64, found: &str) -> Model {
     let end = 45_000_000 + took;
     let turn = |ns: u64, turn: u64, rest: &str| format!("\"ns\":{ns},\"turn\":{turn},{rest}");

@@ -1,5 +1,5 @@
-//! [`Crowd`]: callbacks of one turn that held the loop together, though none of them did so alone. This is the most frequent way
-//! in which a server is slow: each of a hundred requests takes a few milliseconds.
+//! [`Crowd`]: callbacks of one turn that held the loop together, though none of them did so alone. Most slow servers are
+//! slow in this way: each of a hundred requests takes a few milliseconds.
 //!
 //! A hold of the loop is what happens between the end of one wait and the next. A callback that held it alone is told by
 //! itself, and is not of the crowd.

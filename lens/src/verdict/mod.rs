@@ -352,7 +352,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// What became of the firing before the one that was refused at an event. After a cancel it is lost, too.
+/// The end of the sentence about a second firing: where the first one was. After a cancel, the first one is lost, too.
 fn first_firing(chain: &Chain, at: usize, first: &str) -> String {
     let cancel = chain.log.iter().find(|event| event.at < at && event.what == Happened::Cancelled);
     let Some(cancel) = cancel else { return format!(". The first time was at {}", words::line_of(first)) };

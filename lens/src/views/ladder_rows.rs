@@ -268,7 +268,7 @@ fn awaited(model: &Model) -> HashMap<u64, Vec<u64>> {
     awaited
 }
 
-/// The places of a list that no input has, before the last one that is known.
+/// The numbers of the inputs that are missing among those of a list.
 fn missing(inputs: &[(u64, u64)]) -> Vec<u64> {
     let mut missing = Vec::new();
     let mut next = 0;

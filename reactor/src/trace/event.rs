@@ -163,7 +163,7 @@ pub enum Kind<'a> {
     Listening {
         /// Its socket.
         socket: u64,
-        /// Where it listens. If the program asked for any free port, this is the one that it got.
+        /// Where it listens, with the number of the port even if the program asked for any free one.
         address: &'a str,
         /// Where the program asked for it.
         place: &'static Location<'static>,
