@@ -138,6 +138,13 @@ impl Herder {
         }
         line
     }
+
+    /// Waits until a WHATSAT is answered with this line. What a server remembers is old until the store's push has
+    /// come to it, which may be later than the reply to whoever has said something newer elsewhere.
+    #[track_caller]
+    pub(crate) fn wait_until_it_says(&self, harness: &Harness, client: &str, line: &str) {
+        harness.turn_until(line, || self.whats_at(harness, client) == line);
+    }
 }
 
 /// A harness whose clock goes as fast as the real one: what a real store needs some time for must not look late.

@@ -31,7 +31,7 @@ fn a_user_with_the_rights_of_the_document_can_do_all_that_the_herd_does() {
         let iamat = format!("IAMAT kiwi {place} 140079464{number}");
         let reply = client.ask(&iamat);
         assert!(reply.starts_with("AT ") && here.table_len() == 0, "{iamat}: {reply}, {:?}", here.store().trouble);
-        assert_eq!(there.whats_at(&harness, "kiwi"), reply);
+        there.wait_until_it_says(&harness, "kiwi", &reply);
     }
     assert_eq!((here.counted("stored"), here.store().lost, there.store().lost), (4, 0, 0));
     // What only a cluster is asked, and an upgrade of the functions.
