@@ -139,8 +139,8 @@ impl Herder {
         line
     }
 
-    /// Waits until a WHATSAT is answered with this line. What a server remembers is old until the store's push has
-    /// come to it, which may be later than the reply to whoever has said something newer elsewhere.
+    /// Waits until a WHATSAT is answered with this line. A server answers with what it remembers until the store's
+    /// push has come, and that may come later than the reply of another server to the newer IAMAT.
     #[track_caller]
     pub(crate) fn wait_until_it_says(&self, harness: &Harness, client: &str, line: &str) {
         harness.turn_until(line, || self.whats_at(harness, client) == line);
