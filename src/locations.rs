@@ -27,9 +27,11 @@ mod digests;
 mod forgetting;
 mod stamp;
 mod table;
+mod text;
 
 pub use forgetting::Forgotten;
 pub use stamp::Stamp;
+pub use text::Text;
 
 /// A client's number in the table of one server. When the client is forgotten, another one may get its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +69,9 @@ impl From<Option<NeighborId>> for Source {
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The client's name.
-    pub client: Box<[u8]>,
-    /// The AT line, without its end.
-    pub line: Vec<u8>,
+    pub client: Text<30>,
+    /// The AT line, without its end. With a name of twenty bytes and nine digits after each point it has 88.
+    pub line: Text<94>,
     /// The client's time in it.
     pub time: Time,
     /// When a server heard the client: by this it is forgotten.
@@ -255,9 +257,7 @@ impl Locations {
                     return Verdict::NoRoom;
                 }
                 self.bytes = self.bytes - old + new;
-                known.line.clear();
-                known.line.extend_from_slice(line);
-                known.line.shrink_to(RESERVED_LINE.max(line.len()));
+                known.line.set(line);
                 let time_before = std::mem::replace(&mut known.time, time);
                 let last_beaten = std::mem::replace(&mut known.heard, heard);
                 if last_beaten > heard || known.has_beaten_later > 0 {
@@ -287,7 +287,7 @@ impl Locations {
         if let Err(verdict) = admit() {
             return verdict;
         }
-        let (client, line) = (client.into(), line.to_vec());
+        let (client, line) = (client.into(), line.into());
         let (change, before) = (self.changes, self.last);
         let from = from.into();
         let (has_beaten_later, after) = (0, NOBODY);

@@ -166,16 +166,13 @@ fn warn_of_certificates(reactor: &Reactor, server: &Rc<Server>) {
     reactor.call_later(DAY, move || warn_of_certificates(&again, &server));
 }
 
-/// Has the allocator give back to the system what was freed a while ago, now and then. It does so when something large
-/// is freed, and for pages of small things when it must look for a page: after a crowd has gone, neither may happen for
-/// hours. Nothing touches these pieces, so they take no memory.
+/// Has the allocator give back to the system what was freed, now and then. By itself it does so only while much is
+/// allocated: after a crowd has gone, that may be never. There is no call for it without `unsafe`. But a request that
+/// no memory could satisfy makes it look for all that is free, before it refuses.
 fn give_back_memory(reactor: &Reactor) {
     const EVERY: Duration = Duration::from_secs(5);
-    const LARGE: usize = 1 << 20;
-    /// As often the allocator must have looked for a page before it gives up an empty one.
-    const PIECES: usize = 16;
-    let pieces: Vec<Vec<u8>> = (0..PIECES).map(|_| Vec::with_capacity(LARGE)).collect();
-    drop(std::hint::black_box(pieces));
+    const TOO_MUCH: usize = isize::MAX as usize;
+    let _refused = std::hint::black_box(Vec::<u8>::new()).try_reserve_exact(TOO_MUCH);
     let again = reactor.clone();
     reactor.call_later(EVERY, move || give_back_memory(&again));
 }

@@ -118,8 +118,8 @@ mod tests {
         let leaves = comparison.result().unwrap();
         let told: Vec<_> = ours.iter().filter(|known| leaves.contains(known.leaf().unwrap())).collect();
         for known in ours.iter() {
-            let is_told = told.iter().any(|told| told.client == known.client);
-            let has_it = theirs.get(&known.client).is_some_and(|theirs| theirs.line == known.line);
+            let is_told = told.iter().any(|told| *told.client == *known.client);
+            let has_it = theirs.get(&known.client).is_some_and(|theirs| *theirs.line == *known.line);
             assert!(is_told || has_it, "{known:?} would be missing");
         }
         (questions, told.len())

@@ -16,7 +16,7 @@ fn only_a_newer_at_is_taken() {
     assert_eq!(offer(&mut locations, "AT A +1.000000000 k +1+1 10"), Verdict::Same);
     assert_eq!(offer(&mut locations, "AT A +1.000000000 k +2+2 9.999999999"), Verdict::Older(ClientId(0)));
     assert!(is_newer(&mut locations, "AT A +1.000000000 k +2+2 10.000000001"));
-    assert_eq!(locations.get(b"k").unwrap().line, b"AT A +1.000000000 k +2+2 10.000000001");
+    assert_eq!(*locations.get(b"k").unwrap().line, *b"AT A +1.000000000 k +2+2 10.000000001");
     assert_eq!(locations.len(), 1);
 }
 
@@ -127,7 +127,7 @@ fn clients_are_listed_in_the_order_of_their_last_change() {
     }
     assert!(changes.is_sorted_by(|one, other| one < other), "{changes:?}");
     assert_eq!((locations.len(), locations.is_empty()), (4, false));
-    assert_eq!(locations.get(b"c").unwrap().line, b"AT A +1.000000000 c +1+1 8");
+    assert_eq!(*locations.get(b"c").unwrap().line, *b"AT A +1.000000000 c +1+1 8");
     assert!(locations.get(b"e").is_none());
 }
 

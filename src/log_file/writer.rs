@@ -16,7 +16,7 @@ const GATHER: Duration = Duration::from_millis(50);
 /// A log is quiet when nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The room that each of the two buffers of a quiet log keeps.
+/// The room that each of the two buffers of a quiet log may keep.
 const ROOM: usize = 16 * 1024;
 
 /// The time between two reports of lines that were beyond a share.
@@ -38,6 +38,7 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
     let mut out = Vec::new();
     let mut losses = Losses::default();
     let mut reported = Instant::now();
+    let mut last_busy = reported;
     loop {
         let mut contents = wait(log, &mut out, reported + REPORT);
         let now = Instant::now();
@@ -71,8 +72,7 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
         }
         losses.write(new, |text| sink.write_all(text, SystemTime::now()));
         log.unwritten.store(losses.total, Ordering::Relaxed);
-        out.clear();
-        out.shrink_to(2 * BATCH);
+        clear(&mut out, &mut last_busy, now);
         if finished {
             return;
         }
@@ -92,8 +92,8 @@ fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuar
             let (again, waited) = log.wake.wait_timeout(contents, QUIET).unwrap_or_else(PoisonError::into_inner);
             contents = again;
             if waited.timed_out() && contents.buffer.is_empty() {
-                contents.buffer.shrink_to(ROOM);
-                out.shrink_to(ROOM);
+                give_up(&mut contents.buffer, ROOM);
+                give_up(out, ROOM);
             }
             continue;
         }
@@ -108,6 +108,25 @@ fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuar
         (contents, _) = log.wake.wait_timeout(contents, GATHER).unwrap_or_else(PoisonError::into_inner);
     }
     contents
+}
+
+/// Empties a buffer that was written at `now`. `last_busy` is when one was written that had more than a quiet log has.
+/// A while after that, large buffers go, as in [`wait`]: there may be a line now and then for ever.
+fn clear(out: &mut Vec<u8>, last_busy: &mut Instant, now: Instant) {
+    if out.len() > ROOM {
+        *last_busy = now;
+    }
+    out.clear();
+    give_up(out, if now < *last_busy + QUIET { 2 * BATCH } else { ROOM });
+}
+
+/// Gives an empty buffer up that has more room than this. It is not made smaller instead: that would be an allocation
+/// of this thread, and an allocator looks for what is free on the thread that has allocated it. Only the loop does so
+/// now and then.
+fn give_up(buffer: &mut Vec<u8>, most: usize) {
+    if buffer.capacity() > most {
+        *buffer = Vec::new();
+    }
 }
 
 impl Losses {
@@ -185,6 +204,24 @@ mod tests {
         }
         log.lock().finished = true;
         log.wake.notify_one();
-        assert_eq!(waiting.join().unwrap(), ROOM);
+        assert_eq!(waiting.join().unwrap(), 0);
+    }
+
+    #[test]
+    fn large_buffers_go_a_while_after_the_last_large_batch_although_lines_come_now_and_then() {
+        let begin = Instant::now();
+        let mut last_busy = begin;
+        let mut written = |len: usize, capacity: usize, after: Duration| {
+            let mut out = Vec::with_capacity(capacity);
+            out.resize(len, b'x');
+            clear(&mut out, &mut last_busy, begin + after);
+            assert!(out.is_empty());
+            out.capacity()
+        };
+        assert_eq!(written(BATCH, 2 * BATCH, QUIET), 2 * BATCH, "the next batch will be as large");
+        assert_eq!(written(80, 2 * BATCH, QUIET * 3 / 2), 2 * BATCH, "it may be");
+        assert_eq!(written(80, 2 * BATCH, QUIET * 2), 0);
+        assert_eq!(written(80, ROOM, QUIET * 3), ROOM, "a small one stays");
+        assert_eq!(written(BATCH, 2 * BATCH + 1, QUIET * 4), 0, "a far too large one goes at once");
     }
 }

@@ -26,7 +26,7 @@ impl Server {
             if known.heard < Stamp::from(self.time()).earlier_by(self.limits().forget).max(locations.horizon()) {
                 return None;
             }
-            known.line.clone()
+            known.line.to_vec()
         };
         // Nothing of ours stays borrowed: the provider runs code of its own.
         self.answer(line, asked, from)

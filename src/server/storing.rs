@@ -237,7 +237,7 @@ impl Server {
             let found = {
                 let (locations, oldest) = (self.locations.borrow(), self.oldest_for_store());
                 let found = locations.known_at(client).filter(|(_, known)| known.heard >= oldest);
-                found.map(|(place, known)| (place, known.line.clone()))
+                found.map(|(place, known)| (place, known.line.to_vec()))
             };
             // What is gone, or will be swept out of the table soon, is not owed.
             let Some((place, line)) = found else { continue };
@@ -352,6 +352,6 @@ fn newest(stored: Option<Stored>, here: Option<&Known>) -> Option<Stored> {
     let Some(known) = here else { return stored };
     match stored {
         Some(stored) if newness(stored.time, &stored.line, known) != Ordering::Less => Some(stored),
-        _ => Some(Stored { line: known.line.clone(), time: known.time, heard: known.heard }),
+        _ => Some(Stored { line: known.line.to_vec(), time: known.time, heard: known.heard }),
     }
 }

@@ -166,7 +166,7 @@ fn a_suspended_neighbor_costs_one_entry_for_each_client_and_catches_up() {
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].server().unwrap());
     for client in (0..CLIENTS).map(|number| format!("client-{number}").into_bytes()) {
         let (one, other) = (one.locations().borrow(), other.locations().borrow());
-        assert_eq!(one.get(&client).map(|known| &known.line), other.get(&client).map(|known| &known.line));
+        assert_eq!(one.get(&client).map(|known| &*known.line), other.get(&client).map(|known| &*known.line));
     }
 }
 

@@ -33,8 +33,8 @@ impl Rule {
                 let mut seen = HashSet::new();
                 Box::new(move |time, _, known| {
                     // A client's first version is not compared. It is the known one when the second is.
-                    seen.insert((known.client.clone(), known.time));
-                    taken_if(seen.insert((known.client.clone(), time)))
+                    seen.insert((known.client.to_vec(), known.time));
+                    taken_if(seen.insert((known.client.to_vec(), time)))
                 })
             }
         }

@@ -152,7 +152,7 @@ fn a_client_that_does_not_read_its_replies_is_not_read_from() {
     let taken = || {
         let server = herd.servers[0].server().unwrap();
         let line = server.locations().borrow().get(b"kiwi").map(|known| known.line.clone());
-        line.map_or(0, |line| String::from_utf8(line).unwrap().rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+        line.map_or(0, |line| str::from_utf8(&line).unwrap().rsplit(' ').next().unwrap().parse::<usize>().unwrap())
     };
     herd.world.run_for(20 * SECOND);
     assert!(taken() > 0 && taken() < LINES / 2, "{} of {LINES} lines are taken", taken());
