@@ -70,7 +70,8 @@ impl From<Option<NeighborId>> for Source {
 pub struct Known {
     /// The client's name.
     pub client: Text<30>,
-    /// The AT line, without its end. With a name of twenty bytes and nine digits after each point it has 88.
+    /// The AT line, without its end. It has 93 bytes if the client's name has twenty, the server's seven, and nine
+    /// digits stand after each point.
     pub line: Text<94>,
     /// The client's time in it.
     pub time: Time,
@@ -176,7 +177,8 @@ pub struct Locations {
     version_order: Order,
 }
 
-/// The bytes that an entry needs besides its line and its name, roughly.
+/// The bytes that an entry needs besides its line and its name, roughly. If these stand in the entry, it needs some
+/// more, but less than is reserved for the line.
 const ENTRY_OVERHEAD: usize = 160;
 
 /// Each entry counts as if its line had at least this length. So a client that was taken once can go on reporting its

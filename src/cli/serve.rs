@@ -82,6 +82,7 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         server.adopt(port);
     }
     warn_of_certificates(&reactor, &server);
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     give_back_memory(&reactor);
     let reload = Rc::new(Reload {
         reactor: reactor.clone(),
@@ -166,9 +167,10 @@ fn warn_of_certificates(reactor: &Reactor, server: &Rc<Server>) {
     reactor.call_later(DAY, move || warn_of_certificates(&again, &server));
 }
 
-/// Has the allocator give back to the system what was freed, now and then. By itself it does so only while much is
+/// Has mimalloc (main.rs) give back to the system what was freed, now and then. By itself it does so only while much is
 /// allocated: after a crowd has gone, that may be never. There is no call for it without `unsafe`. But a request that
-/// no memory could satisfy makes it look for all that is free, before it refuses.
+/// no memory could satisfy makes it look through all that this thread has allocated, before it refuses.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn give_back_memory(reactor: &Reactor) {
     const EVERY: Duration = Duration::from_secs(5);
     const TOO_MUCH: usize = isize::MAX as usize;

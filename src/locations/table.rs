@@ -3,8 +3,8 @@
 //! A `HashMap` of five million clients that grows moves all of them in one callback, and everybody waits for half a
 //! second. So the entries stand in chunks that never move, and the index is split into shards by the hash. Each shard
 //! is a table of numbers that grows alone: with five million clients it has about eighty thousand, and moving them
-//! takes less than a millisecond. More and smaller shards would be a thousand small allocations of each size that they
-//! grow through, and keep an allocator from giving back the memory around them.
+//! takes less than a millisecond. A thousand smaller shards would make a thousand allocations of each size on
+//! their way, and an allocator would be left with more memory in pieces.
 //!
 //! Next: [`locations/text.rs`](../../src/proxyherd/locations/text.rs.html), what stands in an entry.
 
@@ -17,7 +17,7 @@ const SHARD_BITS: u32 = 6;
 /// The number of entries in a chunk. With them, a chunk is so large that an allocator keeps it apart from everything
 /// else, and gives it back to the system when it is empty. Chunks of a hundred kilobytes shared four megabytes with a
 /// table of rustls that is never freed.
-const CHUNK: usize = 8192;
+const CHUNK: usize = 4096;
 
 /// The minimum number of slots of a shard that has any.
 const MIN_SLOTS: usize = 8;
@@ -85,7 +85,7 @@ impl Index {
         shard.take(slot(hash, number));
         shard.len -= 1;
         if shard.len == 0 {
-            // A thousand small pieces, here and there, would keep the memory around them from the system.
+            // Even a few small pieces would keep the memory around them from the system.
             shard.slots = Vec::new();
         } else if shard.slots.len() > MIN_SLOTS && shard.len < shard.slots.len() / 8 {
             shard.resize(shard.slots.len() / 4);

@@ -3,10 +3,11 @@
 //! A table of a million clients with a name and a line each would have two million small allocations. An allocator
 //! keeps pieces of one size together, so they would stand among everything else that is as small: when the clients are
 //! forgotten, whatever else has been made meanwhile would keep the memory around it from the system. Here nearly all
-//! text stands in the entries themselves, and goes with them.
+//! text stands in the entries themselves, and goes when all the entries of a chunk have gone.
 //!
 //! Next: `identity.rs`, the keys and certificates of a server.
 
+use super::RESERVED_LINE;
 use std::fmt;
 use std::ops::Deref;
 
@@ -29,11 +30,13 @@ impl<const HERE: usize> Text<HERE> {
                 bytes[..text.len()].copy_from_slice(text);
                 *len = text.len() as u8;
             }
-            // A client whose lines are long costs no allocation each time, either.
+            // A client whose lines stay long needs no new allocation for each of them. None keeps more than the table
+            // counts for it.
             Bytes::Elsewhere(bytes) if text.len() > HERE => {
                 bytes.clear();
+                bytes.shrink_to(text.len().max(RESERVED_LINE));
+                bytes.reserve_exact(text.len());
                 bytes.extend_from_slice(text);
-                bytes.shrink_to(2 * text.len());
             }
             _ => *self = text.into(),
         }
@@ -89,6 +92,16 @@ mod tests {
                 assert_eq!(*text, *bytes);
                 assert_eq!(matches!(text.0, Bytes::Here { .. }), len <= 8, "{len}");
             }
+        }
+    }
+
+    #[test]
+    fn long_text_keeps_no_more_room_than_is_counted_for_it() {
+        let mut text = Text::<8>::from(&[7; 9][..]);
+        for len in [10, 200, 201, 300, 301, 5000, 301, 9] {
+            text.set(&vec![7; len]);
+            let Bytes::Elsewhere(bytes) = &text.0 else { panic!("{len} bytes do not stand here") };
+            assert!(bytes.len() == len && bytes.capacity() <= len.max(RESERVED_LINE), "{len}: {}", bytes.capacity());
         }
     }
 

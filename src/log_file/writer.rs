@@ -17,7 +17,7 @@ const GATHER: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_millis(500);
 
 /// The room that each of the two buffers of a quiet log may keep.
-const ROOM: usize = 16 * 1024;
+const ROOM: usize = 32 * 1024;
 
 /// The time between two reports of lines that were beyond a share.
 const REPORT: Duration = Duration::from_secs(1);
@@ -110,19 +110,20 @@ fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuar
     contents
 }
 
-/// Empties a buffer that was written at `now`. `last_busy` is when one was written that had more than a quiet log has.
-/// A while after that, large buffers go, as in [`wait`]: there may be a line now and then for ever.
+/// Empties a buffer that was written at `now`. `last_busy` is when a large one was last written. A while after that,
+/// large buffers go, as in [`wait`]: there may be a line now and then for ever.
 fn clear(out: &mut Vec<u8>, last_busy: &mut Instant, now: Instant) {
-    if out.len() > ROOM {
+    // A buffer that grows has up to twice the room that it needs.
+    if out.len() > ROOM / 2 {
         *last_busy = now;
     }
     out.clear();
-    give_up(out, if now < *last_busy + QUIET { 2 * BATCH } else { ROOM });
+    give_up(out, if now < *last_busy + QUIET { 4 * BATCH } else { ROOM });
 }
 
-/// Gives an empty buffer up that has more room than this. It is not made smaller instead: that would be an allocation
-/// of this thread, and an allocator looks for what is free on the thread that has allocated it. Only the loop does so
-/// now and then.
+/// Drops an empty buffer that has more room than this. To make it smaller instead would be an allocation of this
+/// thread, and mimalloc looks for free memory only on the thread that has allocated it. Only the loop's thread asks it
+/// to.
 fn give_up(buffer: &mut Vec<u8>, most: usize) {
     if buffer.capacity() > most {
         *buffer = Vec::new();
@@ -222,6 +223,6 @@ mod tests {
         assert_eq!(written(80, 2 * BATCH, QUIET * 3 / 2), 2 * BATCH, "it may be");
         assert_eq!(written(80, 2 * BATCH, QUIET * 2), 0);
         assert_eq!(written(80, ROOM, QUIET * 3), ROOM, "a small one stays");
-        assert_eq!(written(BATCH, 2 * BATCH + 1, QUIET * 4), 0, "a far too large one goes at once");
+        assert_eq!(written(BATCH, 4 * BATCH + 1, QUIET * 4), 0, "a far too large one goes at once");
     }
 }

@@ -29,10 +29,10 @@ impl Process {
 
 /// The first number behind a word at the beginning of a line of a file.
 fn number_in(path: &str, word: &str) -> Option<u64> {
-    // More than these files have; Linux gives such a file in one read. On the stack, because it is asked for all the
-    // time, and a `String` would grow through eight allocations.
-    let mut text = [0; 4096];
-    let len = File::open(path).ok()?.read(&mut text).ok()?;
+    // More than these files usually have; Linux gives such a file in one read. On the stack, because the page and the
+    // metrics ask again and again, and a `String` would grow through eight allocations.
+    let mut text = [0; 16 * 1024];
+    let len = File::open(path).ok()?.read(&mut text).ok().filter(|len| *len < text.len())?;
     number_after(str::from_utf8(&text[..len]).ok()?, word)
 }
 
