@@ -305,7 +305,8 @@ impl Registration {
         transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.share.lines() });
     }
 
-    /// How long to pause after so many bytes behind a line that is too long, which are thrown away.
+    /// A client has sent a line that is too long, and `discarded` bytes of it were thrown away. Returns how long to
+    /// wait before the next read. `None`: not at all.
     pub fn pause_after(&self, discarded: usize) -> Option<Duration> {
         self.entry.share.pause_after(discarded)
     }

@@ -91,7 +91,7 @@ impl Share {
         self.waiting.get()
     }
 
-    /// How long to pause after so many bytes that are thrown away.
+    /// How long to wait before the next read when `discarded` bytes have been thrown away. `None`: not at all.
     pub(super) fn pause_after(&self, discarded: usize) -> Option<Duration> {
         (discarded > self.discarded.get()).then(|| self.pause.get())
     }

@@ -11,7 +11,7 @@ use super::RESERVED_LINE;
 use std::fmt;
 use std::ops::Deref;
 
-/// Bytes: up to `HERE` of them stand in the value itself, more of them in an allocation.
+/// Bytes. If there are at most `HERE`, they stand in the value itself, otherwise in an allocation.
 #[derive(Clone)]
 pub struct Text<const HERE: usize>(Bytes<HERE>);
 
@@ -30,8 +30,7 @@ impl<const HERE: usize> Text<HERE> {
                 bytes[..text.len()].copy_from_slice(text);
                 *len = text.len() as u8;
             }
-            // A client whose lines stay long needs no new allocation for each of them. None keeps more than the table
-            // counts for it.
+            // The next long line takes the room of the last one. It keeps no more than the table counts for a line.
             Bytes::Elsewhere(bytes) if text.len() > HERE => {
                 bytes.clear();
                 bytes.shrink_to(text.len().max(RESERVED_LINE));
@@ -85,7 +84,7 @@ mod tests {
             assert_eq!(*text, *bytes);
             assert_eq!(matches!(text.0, Bytes::Here { .. }), len <= 8, "{len}");
             assert_eq!(*text.clone(), *bytes);
-            // In place of one that stands here, and of one that stands elsewhere.
+            // It replaces a short text, and a long one.
             for before in [&b"kiwi"[..], &[7; 100]] {
                 let mut text = Text::<8>::from(before);
                 text.set(&bytes);

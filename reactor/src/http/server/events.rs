@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The number of subscribers to whom an [`EventChannel`] that goes by [turns](EventChannel::in_turns) sends in one.
+/// With [`EventChannel::in_turns`], a channel sends to this many subscribers in each turn of the loop.
 const SENT_AT_ONCE: usize = 16;
 
 /// Maximum number of events that wait for their turns. Beyond that, all of them go out at once.

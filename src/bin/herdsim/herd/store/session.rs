@@ -118,8 +118,8 @@ fn go_on(data: &Rc<Data>, session: &Rc<Session>) {
     }
 }
 
-/// Ends a WAIT if as many replicas as it wants have what was written on its connection, or if another primary has taken
-/// the place of the one that was asked.
+/// Ends a WAIT if enough replicas have what its connection wrote. Ends it also after a failover: the new primary cannot
+/// tell what the replicas had from the old one.
 pub(super) fn end_wait_if_confirmed(data: &Rc<Data>, session: &Rc<Session>) {
     let is_over =
         |wait: &Wait| wait.primary != data.primary_number() || data.confirmed(session.offset.get()) >= wait.replicas;
