@@ -16,7 +16,8 @@ const SHARD_BITS: u32 = 6;
 
 /// The number of entries in a chunk. With them, a chunk is so large that an allocator keeps it apart from everything
 /// else, and gives it back to the system when it is empty. Chunks of a hundred kilobytes shared four megabytes with a
-/// table of rustls that is never freed.
+/// table of rustls that is never freed. The room for all of them is taken at once: a chunk that grew would leave pieces
+/// of every size behind, and the system lends memory only for those entries that were written.
 const CHUNK: usize = 4096;
 
 /// The minimum number of slots of a shard that has any.
@@ -192,7 +193,11 @@ impl<T> Chunks<T> {
         let number = u32::try_from(chunk * CHUNK + place).ok().filter(|number| *number != u32::MAX)?;
         match free.pop() {
             Some(_) => entries[place] = Some(value),
-            None => entries.push(Some(value)),
+            None => {
+                // Does nothing but for the first entry.
+                entries.reserve_exact(CHUNK - entries.len());
+                entries.push(Some(value));
+            }
         }
         if free.is_empty() && entries.len() == CHUNK {
             self.roomy.remove(&chunk);
@@ -296,6 +301,8 @@ mod tests {
         let count = 3 * CHUNK as u32;
         for number in 0..count {
             assert_eq!(chunks.insert(number), Some(number));
+            let last = chunks.chunks.last().unwrap();
+            assert!((CHUNK..2 * CHUNK).contains(&last.entries.capacity()), "it never grows");
         }
         assert_eq!((chunks.remove(5), chunks.remove(5), chunks.remove(count)), (Some(5), None, None));
         assert_eq!((chunks.get(5), chunks.len()), (None, count as usize - 1));

@@ -14,6 +14,15 @@ use std::time::{Duration, SystemTime};
 /// The number of bytes at which the writer writes without waiting for more.
 pub(super) const BATCH: usize = 256 * 1024;
 
+/// The room that each of the two buffers of a quiet log may keep.
+pub(super) const QUIET_ROOM: usize = 32 * 1024;
+
+/// The room of a buffer of a busy log. It is so large that an allocator keeps it apart from everything else.
+const BUSY_ROOM: usize = 3 * BATCH;
+
+/// Most lines of a log are shorter than this.
+const USUAL_LINE: usize = 4 * 1024;
+
 /// The part of a stamp that stays the same for a second.
 const DATE_AND_SECOND: &str = "2026-11-22 14:27:00";
 
@@ -109,6 +118,7 @@ impl LogBuffer {
             return 0;
         }
         let before = contents.buffer.len();
+        make_room(&mut contents.buffer);
         contents.push_line(time, level, write);
         let after = contents.buffer.len();
         // Only at these two moments: to wake the writer for every line would cost more than the line.
@@ -153,6 +163,19 @@ impl Contents {
     }
 }
 
+/// Makes room for a usual line. Buffers have few sizes: one that doubled whenever it is full would leave a piece of
+/// each size behind it, and an allocator could not give back the memory around them after a crowd.
+fn make_room(buffer: &mut Vec<u8>) {
+    if buffer.capacity() - buffer.len() < USUAL_LINE {
+        let room = match buffer.capacity() {
+            less if less < QUIET_ROOM => QUIET_ROOM,
+            less if less < BUSY_ROOM => BUSY_ROOM,
+            full => 2 * full,
+        };
+        buffer.reserve_exact(room - buffer.len());
+    }
+}
+
 /// Makes what stands in `buffer` from `start` on one line that a terminal only shows.
 pub(super) fn make_harmless(buffer: &mut Vec<u8>, start: usize) {
     if terminal::is_plain(&buffer[start..]) {
@@ -169,5 +192,33 @@ fn push_micros(stamp: &mut String, micros: u32) {
     stamp.push('.');
     for unit in [100_000, 10_000, 1_000, 100, 10, 1] {
         stamp.push(char::from(b'0' + (micros / unit % 10) as u8));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_has_few_sizes_on_its_way() {
+        let log = LogBuffer::new(LevelFilter::Info, &LogConfig::default());
+        let mut sizes = vec![0];
+        for second in 0..10_000 {
+            log.add(Duration::from_secs(second), Level::Info, |buffer| buffer.extend_from_slice(&[b'x'; 70]));
+            let size = log.lock().buffer.capacity();
+            if sizes.last() != Some(&size) {
+                sizes.push(size);
+            }
+        }
+        assert!(log.lock().buffer.len() > BUSY_ROOM);
+        assert_eq!(sizes, [0, QUIET_ROOM, BUSY_ROOM, 2 * BUSY_ROOM]);
+    }
+
+    #[test]
+    fn a_line_may_be_longer_than_a_usual_one() {
+        let log = LogBuffer::new(LevelFilter::Info, &LogConfig::default());
+        let length = log.add(Duration::ZERO, Level::Info, |buffer| buffer.extend_from_slice(&[b'x'; 100_000]));
+        assert_eq!(log.lock().buffer.len(), length);
+        assert!(length > 100_000);
     }
 }

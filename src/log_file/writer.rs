@@ -2,7 +2,7 @@
 //!
 //! Next: `tail.rs`, the last lines, kept for a page.
 
-use super::buffer::{BATCH, Contents, LogBuffer};
+use super::buffer::{BATCH, Contents, LogBuffer, QUIET_ROOM};
 use super::files::Sink;
 use log::Level;
 use std::io::{self, Write};
@@ -15,9 +15,6 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// A log is quiet when nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(500);
-
-/// The room that each of the two buffers of a quiet log may keep.
-const ROOM: usize = 32 * 1024;
 
 /// The time between two reports of lines that were beyond a share.
 const REPORT: Duration = Duration::from_secs(1);
@@ -85,15 +82,15 @@ fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuar
     let mut contents = log.lock();
     while contents.buffer.is_empty() && contents.reopen.is_none() && !contents.finished {
         if !log.shares.is_pending() {
-            if contents.buffer.capacity().max(out.capacity()) <= ROOM {
+            if contents.buffer.capacity().max(out.capacity()) <= QUIET_ROOM {
                 contents = log.wake.wait(contents).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let (again, waited) = log.wake.wait_timeout(contents, QUIET).unwrap_or_else(PoisonError::into_inner);
             contents = again;
             if waited.timed_out() && contents.buffer.is_empty() {
-                give_up(&mut contents.buffer, ROOM);
-                give_up(out, ROOM);
+                give_up(&mut contents.buffer, QUIET_ROOM);
+                give_up(out, QUIET_ROOM);
             }
             continue;
         }
@@ -113,12 +110,12 @@ fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuar
 /// Empties a buffer that was written at `now`. `last_busy` is when a large one was last written. A while after that,
 /// large buffers go, as in [`wait`]: there may be a line now and then for ever.
 fn clear(out: &mut Vec<u8>, last_busy: &mut Instant, now: Instant) {
-    // A buffer that grows has up to twice the room that it needs.
-    if out.len() > ROOM / 2 {
+    // Another such batch beside a few lines could need a large buffer.
+    if out.len() > QUIET_ROOM / 2 {
         *last_busy = now;
     }
     out.clear();
-    give_up(out, if now < *last_busy + QUIET { 4 * BATCH } else { ROOM });
+    give_up(out, if now < *last_busy + QUIET { 4 * BATCH } else { QUIET_ROOM });
 }
 
 /// Drops an empty buffer that has more room than this. To make it smaller instead would be an allocation of this
@@ -200,7 +197,7 @@ mod tests {
             drop(wait(&writer, &mut out, Instant::now()));
             out.capacity()
         });
-        while log.lock().buffer.capacity() > ROOM {
+        while log.lock().buffer.capacity() > QUIET_ROOM {
             thread::yield_now();
         }
         log.lock().finished = true;
@@ -222,7 +219,7 @@ mod tests {
         assert_eq!(written(BATCH, 2 * BATCH, QUIET), 2 * BATCH, "the next batch will be as large");
         assert_eq!(written(80, 2 * BATCH, QUIET * 3 / 2), 2 * BATCH, "it may be");
         assert_eq!(written(80, 2 * BATCH, QUIET * 2), 0);
-        assert_eq!(written(80, ROOM, QUIET * 3), ROOM, "a small one stays");
+        assert_eq!(written(80, QUIET_ROOM, QUIET * 3), QUIET_ROOM, "a small one stays");
         assert_eq!(written(BATCH, 4 * BATCH + 1, QUIET * 4), 0, "a far too large one goes at once");
     }
 }
