@@ -148,7 +148,7 @@ fn upper(bits: u64) -> u32 {
     (bits >> 32) as u32
 }
 
-/// Numbered entries, which never move more than one chunk. A number that is free again is given to the next entry, the
+/// Numbered entries, which never move. A number that is free again is given to the next entry, the
 /// one in the lowest chunk first; a chunk without entries gives its memory back.
 pub(super) struct Chunks<T> {
     chunks: Vec<Chunk<T>>,
