@@ -16,8 +16,8 @@ const SHARD_BITS: u32 = 6;
 
 /// The number of entries in a chunk. With them, a chunk is so large that an allocator keeps it apart from everything
 /// else, and gives it back to the system when it is empty. Chunks of a hundred kilobytes shared four megabytes with a
-/// table of rustls that is never freed. The room for all of them is taken at once: a chunk that grew would leave pieces
-/// of every size behind, and the system lends memory only for those entries that were written.
+/// table of rustls that is never freed. The room for all of them is taken at once: a chunk that grew would leave free
+/// pieces of many sizes. Room that was never written costs no memory.
 const CHUNK: usize = 4096;
 
 /// The minimum number of slots of a shard that has any.
@@ -148,8 +148,8 @@ fn upper(bits: u64) -> u32 {
     (bits >> 32) as u32
 }
 
-/// Numbered entries, which never move. A number that is free again is given to the next entry, the
-/// one in the lowest chunk first; a chunk without entries gives its memory back.
+/// Numbered entries, which never move. A number that is free again is given to the next entry, the one in the lowest
+/// chunk first; a chunk without entries gives its memory back.
 pub(super) struct Chunks<T> {
     chunks: Vec<Chunk<T>>,
     /// The chunks that have a free number.
@@ -194,7 +194,7 @@ impl<T> Chunks<T> {
         match free.pop() {
             Some(_) => entries[place] = Some(value),
             None => {
-                // Does nothing but for the first entry.
+                // Only a chunk's first entry takes room.
                 entries.reserve_exact(CHUNK - entries.len());
                 entries.push(Some(value));
             }
@@ -210,6 +210,8 @@ impl<T> Chunks<T> {
         let (at, place) = split(number);
         let chunk = self.chunks.get_mut(at)?;
         let value = chunk.entries.get_mut(place)?.take()?;
+        // The room for all of them at once, as for the entries.
+        chunk.free.reserve_exact(CHUNK - chunk.free.len());
         chunk.free.push(place as u16);
         if chunk.free.len() == chunk.entries.len() {
             *chunk = Chunk { entries: Vec::new(), free: Vec::new() };

@@ -14,14 +14,15 @@ use std::time::{Duration, SystemTime};
 /// The number of bytes at which the writer writes without waiting for more.
 pub(super) const BATCH: usize = 256 * 1024;
 
-/// The room that each of the two buffers of a quiet log may keep.
+/// The room of a buffer of a quiet log.
 pub(super) const QUIET_ROOM: usize = 32 * 1024;
 
-/// The room of a buffer of a busy log. It is so large that an allocator keeps it apart from everything else.
-const BUSY_ROOM: usize = 3 * BATCH;
+/// The room of a buffer of a busy log: a batch, and what comes until the writer takes it. mimalloc keeps pieces of more
+/// than 512 KiB apart from everything else.
+pub(super) const BUSY_ROOM: usize = 3 * BATCH;
 
 /// Most lines of a log are shorter than this.
-const USUAL_LINE: usize = 4 * 1024;
+pub(super) const USUAL_LINE: usize = 4 * 1024;
 
 /// The part of a stamp that stays the same for a second.
 const DATE_AND_SECOND: &str = "2026-11-22 14:27:00";
@@ -118,7 +119,6 @@ impl LogBuffer {
             return 0;
         }
         let before = contents.buffer.len();
-        make_room(&mut contents.buffer);
         contents.push_line(time, level, write);
         let after = contents.buffer.len();
         // Only at these two moments: to wake the writer for every line would cost more than the line.
@@ -139,6 +139,7 @@ impl Contents {
             self.set_stamp(time);
         }
         let buffer = &mut self.buffer;
+        make_room(buffer);
         buffer.extend_from_slice(self.stamp.as_bytes());
         buffer.extend_from_slice(match level {
             Level::Error => b"Z ERROR ",
@@ -163,15 +164,14 @@ impl Contents {
     }
 }
 
-/// Makes room for a usual line. Buffers have few sizes: one that doubled whenever it is full would leave a piece of
-/// each size behind it, and an allocator could not give back the memory around them after a crowd.
+/// Makes room for another usual line. A quiet log has a small buffer, a busy one a large buffer. A buffer that grew step
+/// by step would free a piece of memory at each step, and an allocator cannot give back such pieces while others around
+/// them are in use.
 fn make_room(buffer: &mut Vec<u8>) {
-    if buffer.capacity() - buffer.len() < USUAL_LINE {
-        let room = match buffer.capacity() {
-            less if less < QUIET_ROOM => QUIET_ROOM,
-            less if less < BUSY_ROOM => BUSY_ROOM,
-            full => 2 * full,
-        };
+    let needed = buffer.len() + USUAL_LINE;
+    if needed > buffer.capacity() {
+        let room =
+            if needed <= QUIET_ROOM { QUIET_ROOM } else { BUSY_ROOM * needed.div_ceil(BUSY_ROOM).next_power_of_two() };
         buffer.reserve_exact(room - buffer.len());
     }
 }
@@ -215,10 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_be_longer_than_a_usual_one() {
+    fn a_very_long_line_does_not_change_the_next_size() {
         let log = LogBuffer::new(LevelFilter::Info, &LogConfig::default());
-        let length = log.add(Duration::ZERO, Level::Info, |buffer| buffer.extend_from_slice(&[b'x'; 100_000]));
-        assert_eq!(log.lock().buffer.len(), length);
-        assert!(length > 100_000);
+        let add = |byte: u8, count: usize| log.add(Duration::ZERO, Level::Info, |out| out.extend(vec![byte; count]));
+        let length = add(b'x', 100_000) + (0..200).map(|_| add(b'y', 1000)).sum::<usize>();
+        let contents = log.lock();
+        assert_eq!((contents.buffer.len(), contents.buffer.capacity()), (length, BUSY_ROOM));
+        assert!(contents.buffer.ends_with(b"yy\n"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Next: `tail.rs`, the last lines, kept for a page.
 
-use super::buffer::{BATCH, Contents, LogBuffer, QUIET_ROOM};
+use super::buffer::{BATCH, BUSY_ROOM, Contents, LogBuffer, QUIET_ROOM, USUAL_LINE};
 use super::files::Sink;
 use log::Level;
 use std::io::{self, Write};
@@ -110,12 +110,12 @@ fn wait<'a>(log: &'a LogBuffer, out: &mut Vec<u8>, report: Instant) -> MutexGuar
 /// Empties a buffer that was written at `now`. `last_busy` is when a large one was last written. A while after that,
 /// large buffers go, as in [`wait`]: there may be a line now and then for ever.
 fn clear(out: &mut Vec<u8>, last_busy: &mut Instant, now: Instant) {
-    // Another such batch beside a few lines could need a large buffer.
-    if out.len() > QUIET_ROOM / 2 {
+    // With less than this, the small buffer is enough.
+    if out.len() > QUIET_ROOM - USUAL_LINE {
         *last_busy = now;
     }
     out.clear();
-    give_up(out, if now < *last_busy + QUIET { 4 * BATCH } else { QUIET_ROOM });
+    give_up(out, if now < *last_busy + QUIET { 2 * BUSY_ROOM } else { QUIET_ROOM });
 }
 
 /// Drops an empty buffer that has more room than this. To make it smaller instead would be an allocation of this
@@ -190,10 +190,10 @@ mod tests {
     #[test]
     fn the_buffers_of_a_quiet_log_become_small() {
         let log = LogBuffer::new(LevelFilter::Info, &LogConfig::default());
-        log.lock().buffer = Vec::with_capacity(BATCH);
+        log.lock().buffer = Vec::with_capacity(BUSY_ROOM);
         let writer = log.clone();
         let waiting = thread::spawn(move || {
-            let mut out = Vec::with_capacity(2 * BATCH);
+            let mut out = Vec::with_capacity(2 * BUSY_ROOM);
             drop(wait(&writer, &mut out, Instant::now()));
             out.capacity()
         });
@@ -216,10 +216,10 @@ mod tests {
             assert!(out.is_empty());
             out.capacity()
         };
-        assert_eq!(written(BATCH, 2 * BATCH, QUIET), 2 * BATCH, "the next batch will be as large");
-        assert_eq!(written(80, 2 * BATCH, QUIET * 3 / 2), 2 * BATCH, "it may be");
-        assert_eq!(written(80, 2 * BATCH, QUIET * 2), 0);
+        assert_eq!(written(BUSY_ROOM, 2 * BUSY_ROOM, QUIET), 2 * BUSY_ROOM, "the next batch will be as large");
+        assert_eq!(written(80, BUSY_ROOM, QUIET * 3 / 2), BUSY_ROOM, "it may be");
+        assert_eq!(written(80, BUSY_ROOM, QUIET * 2), 0);
         assert_eq!(written(80, QUIET_ROOM, QUIET * 3), QUIET_ROOM, "a small one stays");
-        assert_eq!(written(BATCH, 4 * BATCH + 1, QUIET * 4), 0, "a far too large one goes at once");
+        assert_eq!(written(BUSY_ROOM, 4 * BUSY_ROOM, QUIET * 4), 0, "a far too large one goes at once");
     }
 }
