@@ -164,9 +164,9 @@ impl Contents {
     }
 }
 
-/// Makes room for another usual line. A quiet log has a small buffer, a busy one a large buffer. A buffer that grew step
-/// by step would free a piece of memory at each step, and an allocator cannot give back such pieces while others around
-/// them are in use.
+/// Makes room for another usual line. A quiet log has a small buffer, a busy one a large buffer. A buffer that grew in
+/// steps would free a piece of memory at each step. An allocator cannot give back such pieces while others around them
+/// are in use.
 fn make_room(buffer: &mut Vec<u8>) {
     let needed = buffer.len() + USUAL_LINE;
     if needed > buffer.capacity() {
