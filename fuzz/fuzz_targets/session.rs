@@ -135,7 +135,9 @@ fn config() -> Config {
     let servers = [("Alford", server("alford", &["Powell"])), ("Powell", server("powell", &["Alford"]))];
     let servers = servers.into_iter().map(|(name, server)| (name.to_owned(), server)).collect();
     let mut config = Config { servers, places: PlacesConfig::default(), ..Config::default() };
-    config.limits.forget = Duration::from_secs(1_000_000_000); // The model forgets nothing.
+    // The model forgets nothing, and closes no connection on which nobody speaks.
+    config.limits.forget = Duration::from_secs(1_000_000_000);
+    config.limits.idle = Duration::from_secs(1_000_000_000);
     config
 }
 
