@@ -52,6 +52,8 @@ pub(super) struct Seen {
     had_functions: BTreeSet<String>,
     /// The marks of buckets.
     marks: BTreeMap<u16, Vec<u8>>,
+    /// The store has our number of buckets.
+    buckets_agree: bool,
 }
 
 /// Looks at every server that has keys, and loads the functions where they are missing or old. A server that cannot be
@@ -84,8 +86,8 @@ pub(super) async fn check(
                 seen.borrow_mut().had_functions.insert(address.clone());
                 good.insert(address);
             }
-            Err(Found::Away(why)) => bad = worse(bad, Found::Partly(format!("{address}: {why}"))),
-            Err(found) => bad = worse(bad, found),
+            Err(Found::Away(why)) => bad = Some(worse(bad, Found::Partly(format!("{address}: {why}")))),
+            Err(found) => bad = Some(worse(bad, found)),
         }
     }
     let (emptied, whole) = look_for_marks(&nodes, buckets, &seen, &good, now).await;
@@ -108,11 +110,17 @@ pub(super) async fn check(
         _ => {}
     }
     Ok(match nodes.command(contract::claim_buckets(buckets)).await {
-        Ok(value) if value != Value::Null && value.as_integer() != Some(i64::from(buckets)) => {
-            Found::Unusable(format!("it has its clients in {value:?} buckets, and [store] says {buckets}"))
+        Ok(value) => {
+            let agree = value == Value::Null || value.as_integer() == Some(i64::from(buckets));
+            seen.borrow_mut().buckets_agree = agree;
+            let disagree = || format!("it has its clients in {value:?} buckets, and [store] says {buckets}");
+            if agree { bad.unwrap_or(Found::Good) } else { Found::Unusable(disagree()) }
         }
-        Ok(_) => bad.unwrap_or(Found::Good),
-        Err(failure) => of_failure(&failure),
+        Err(failure) => match of_failure(&failure) {
+            // The server with this key is away. An earlier look has read it, so the others can be used.
+            Found::Away(why) if seen.borrow().buckets_agree => worse(bad, Found::Partly(why)),
+            found => found,
+        },
     })
 }
 
@@ -148,7 +156,7 @@ fn in_a_row(addresses: &BTreeSet<String>) -> String {
 }
 
 /// Which of two says more about what an operator has to do; the first one if both say as much.
-fn worse(one: Option<Found>, other: Found) -> Option<Found> {
+fn worse(one: Option<Found>, other: Found) -> Found {
     let weight = |found: &Found| match found {
         Found::Good => 0,
         Found::Partly(_) | Found::Away(_) => 1,
@@ -156,8 +164,8 @@ fn worse(one: Option<Found>, other: Found) -> Option<Found> {
         Found::Unusable(_) => 3,
     };
     match one {
-        Some(one) if weight(&one) >= weight(&other) => Some(one),
-        _ => Some(other),
+        Some(one) if weight(&one) >= weight(&other) => one,
+        _ => other,
     }
 }
 

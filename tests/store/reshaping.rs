@@ -105,6 +105,34 @@ fn functions_are_loaded_on_each_primary_that_answers_whatever_the_others_do() {
 }
 
 #[test]
+fn a_store_can_be_used_again_while_the_server_with_the_number_of_buckets_is_away() {
+    let Some(mut nodes) = start_cluster() else { return };
+    let harness = Harness::new();
+    for node in &nodes {
+        node.ask(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    let here = started(&harness, &nodes);
+    let pace = Pace::new(&harness);
+    // `redis-cli --cluster create` has given each a third of the slots, in order.
+    let owner = usize::from((slot_of(b"{proxyherd}buckets") / 5461).min(2));
+    let other = (owner + 1) % 3;
+    pace.until("the number is there", || nodes[owner].ask(&["GET", "{proxyherd}buckets"]).trim() == "16");
+    let foreign = "#!lua name=proxyherd\nredis.register_function('foreign', function() return 1 end)";
+    nodes[other].ask(&["FUNCTION", "LOAD", "REPLACE", foreign]);
+    for client in clients() {
+        assert!(report(&pace, &here, &client).starts_with("AT "), "by flood");
+    }
+    let is_barred = || here.store().trouble.is_some_and(|(_, why)| why.contains("a library of our name"));
+    pace.until("nothing of it is used", || is_barred() && here.store().lost == 16);
+    let primary = format!("master_port:{}", nodes[owner].port);
+    let replica = (3..6).find(|at| nodes[*at].ask(&["INFO", "replication"]).contains(&primary)).unwrap();
+    [replica, owner].into_iter().for_each(|gone| nodes[gone].kill());
+    pace.until("it is missed", || !here.store().is_connected);
+    nodes[other].ask(&["FUNCTION", "DELETE", "proxyherd"]);
+    pace.until("the others are used again", || (1..16).contains(&here.store().lost));
+}
+
+#[test]
 fn a_server_that_has_no_bucket_is_not_missed_and_the_one_in_its_place_is_found() {
     let Some(mut nodes) = start_cluster() else { return };
     let harness = Harness::new();
