@@ -146,16 +146,8 @@ impl Queue {
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         while self.len > 0 {
-            let mut slices = [IoSlice::new(&[]); MAX_BLOCKS_PER_WRITE];
-            let mut count = 0;
-            let mut offered = 0;
-            for (slot, block) in slices.iter_mut().zip(&self.blocks) {
-                let rest = if count == 0 { &block[self.sent..] } else { &block[..] };
-                *slot = IoSlice::new(rest);
-                count += 1;
-                offered += rest.len();
-            }
-            match write(&slices[..count]) {
+            let (written, offered) = self.offer(&mut write);
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => {
                     self.advance(taken, store);
@@ -169,6 +161,24 @@ impl Queue {
             }
         }
         Ok(true)
+    }
+
+    /// Offers the first blocks to `write`. Also returns how many bytes they have.
+    fn offer(&self, write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) -> (io::Result<usize>, usize) {
+        // Most replies lie in one block, and need no list.
+        if self.blocks.len() == 1 {
+            return (write(&[IoSlice::new(&self.blocks[0][self.sent..])]), self.len);
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_BLOCKS_PER_WRITE];
+        let mut count = 0;
+        let mut offered = 0;
+        for (slot, block) in slices.iter_mut().zip(&self.blocks) {
+            let rest = if count == 0 { &block[self.sent..] } else { &block[..] };
+            *slot = IoSlice::new(rest);
+            count += 1;
+            offered += rest.len();
+        }
+        (write(&slices[..count]), offered)
     }
 
     fn advance(&mut self, mut taken: usize, store: &Blocks) {

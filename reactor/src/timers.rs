@@ -160,6 +160,9 @@ pub(crate) struct Timers {
     next_order: Cell<u64>,
     /// Entries of this order and later ones are in the young heap, earlier ones in the old heap.
     first_young: Cell<u64>,
+    /// When the first call is due, if that is known. From one turn to the next, most programs request and cancel nothing,
+    /// and the heaps need not be looked at.
+    first_time: Cell<Option<Instant>>,
     /// The time that the reactor told last.
     now: Cell<Instant>,
     /// Asks the reactor to call `set_now`, before a time is computed from `now`.
@@ -174,6 +177,7 @@ impl Timers {
             old: Heap::default(),
             next_order: Cell::new(0),
             first_young: Cell::new(0),
+            first_time: Cell::new(None),
             now: Cell::new(now),
             clock: OnceCell::new(),
             trace,
@@ -225,6 +229,7 @@ impl Timers {
         let order = self.next_order.get();
         self.next_order.set(order + 1);
         call.entry.set(order);
+        self.first_time.set(self.first_time.get().map(|time| time.min(call.time.get())));
         self.young.push(Timed { time: call.time.get(), order, value: call });
         if self.young.entry_count() == YOUNG {
             self.young.drop_dead();
@@ -240,6 +245,7 @@ impl Timers {
     fn move_to(&self, call: &Rc<Call>, time: Instant) {
         let earlier = time < call.time.get();
         call.time.set(time);
+        self.first_time.set(None);
         self.report(|| {
             let delay = time.checked_duration_since(self.now.get()).unwrap_or_default();
             Kind::TimerMoved { timer: call.id, delay }
@@ -255,13 +261,17 @@ impl Timers {
 
     /// The entry of this order is dead from now on.
     fn one_died(&self, order: u64) {
+        self.first_time.set(None);
         let heap = if order < self.first_young.get() { &self.old } else { &self.young };
         heap.one_died();
     }
 
     /// When the next call is due.
     pub(crate) fn next_time(&self) -> Option<Instant> {
-        self.first().map(|(time, _)| time)
+        if self.first_time.get().is_none() {
+            self.first_time.set(self.first().map(|(time, _)| time));
+        }
+        self.first_time.get()
     }
 
     /// When the next call is due, and the heap that has it.
@@ -281,6 +291,9 @@ impl Timers {
     /// Takes out the calls that are due now, in order. Calls that become due while these are made wait for the next
     /// turn: otherwise a call that requests itself with no delay would never let the loop poll.
     pub(crate) fn take_due(&self, due: &mut VecDeque<Due>) {
+        if self.first_time.get().is_some_and(|time| time > self.now.get()) {
+            return;
+        }
         while let Some(call) = self.take_first_due() {
             due.push_back(call);
         }
@@ -294,6 +307,7 @@ impl Timers {
         if time > self.now.get() {
             return None;
         }
+        self.first_time.set(None);
         let call = heap.pop()?;
         call.entry.set(NO_ENTRY);
         Some(Due(call))
@@ -318,6 +332,7 @@ impl Timers {
 
     /// Cancels all calls, and drops what they captured.
     pub(crate) fn clear(&self) {
+        self.first_time.set(None);
         for call in self.young.take().chain(self.old.take()) {
             call.entry.set(NO_ENTRY);
             call.state.set(CallState::Cancelled);

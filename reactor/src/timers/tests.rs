@@ -210,7 +210,14 @@ fn the_next_time_is_that_of_a_call_that_still_waits() {
     assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 2));
     moved.delay(MS * 3).unwrap();
     assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 5));
-    assert_eq!(rig.turn(4), [""; 0]);
+    rig.later(3, "earlier");
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 3));
+    rig.later(4, "later");
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 3));
+    assert_eq!(rig.turn(3), ["earlier"]);
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 4));
+    moved.reset(MS * 2).unwrap();
+    assert_eq!(rig.turn(4), ["later"]);
     assert_eq!(rig.turn(9), ["moved", "last"]);
 }
 
