@@ -160,8 +160,8 @@ pub(crate) struct Timers {
     next_order: Cell<u64>,
     /// Entries of this order and later ones are in the young heap, earlier ones in the old heap.
     first_young: Cell<u64>,
-    /// When the first call is due, if that is known. From one turn to the next, most programs request and cancel nothing,
-    /// and the heaps need not be looked at.
+    /// When the first call is due, if that is known. From one turn to the next, most programs request and cancel
+    /// nothing, and the heaps need not be looked at.
     first_time: Cell<Option<Instant>>,
     /// The time that the reactor told last.
     now: Cell<Instant>,

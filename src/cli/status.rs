@@ -141,7 +141,7 @@ fn in_words(status: &Value) -> String {
     }
     let mut line = |label: &str, value: String| {
         if !value.is_empty() {
-            words += &format!("  {label:<13}{value}\n");
+            words += &format!("  {label:<13} {value}\n");
         }
     };
     line("up for", format!("{} (version {})", span(&status["uptime"]), text(&status["version"])));
@@ -158,11 +158,16 @@ fn in_words(status: &Value) -> String {
         let what = format!("{state} for {}, {kind}, {inbound} inbound, {waiting} waiting", span(&link["seconds"]));
         line(&format!("link {}", text(&link["neighbor"])), what);
     }
-    if let Some(store) = status["store"].as_object() {
+    let store = &status["store"];
+    if store.is_object() {
         let (lost, buckets) = (&store["lost"], &store["buckets"]);
         let (owed, remembered) = (&store["owed"], &store["remembered"]);
-        let connected = if store["connected"] == json!(false) { "not connected" } else { "connected" };
-        let what = format!("{connected}, {lost} of {buckets} buckets lost, {owed} owed to it, {remembered} remembered");
+        let connected = match (&store["connected"], lost.as_u64()) {
+            (Value::Bool(false), _) => "not connected,",
+            (_, None | Some(0)) => "connected,",
+            _ => "connected, but",
+        };
+        let what = format!("{connected} {lost} of {buckets} buckets lost, {owed} owed to it, {remembered} remembered");
         line("store", what);
         if let Some(count) = store["foreign_keys"].as_u64().filter(|count| *count > 0) {
             line("store refuses", format!("clients whose keys have something else: {count}"));
@@ -203,7 +208,10 @@ fn numbers(object: &Value) -> String {
 fn span(seconds: &Value) -> String {
     let seconds = Duration::try_from_secs_f64(seconds.as_f64().unwrap_or_default()).unwrap_or_default();
     let shown = match seconds.as_secs() {
-        0 => Duration::from_micros(u64::try_from(seconds.as_micros()).unwrap_or_default()),
+        0 if seconds < Duration::from_millis(10) => {
+            Duration::from_micros(u64::try_from(seconds.as_micros()).unwrap_or_default())
+        }
+        0 => Duration::from_millis(u64::try_from(seconds.as_millis()).unwrap_or_default()),
         whole => Duration::from_secs(whole),
     };
     humantime::format_duration(shown).to_string()
@@ -247,5 +255,18 @@ mod tests {
         assert_eq!(numbers(&json!({ "malformed": 0 })), "none");
         assert_eq!(span(&json!(3661.5)), "1h 1m 1s");
         assert_eq!(span(&json!(0.0012)), "1ms 200us");
+        assert_eq!(span(&json!(0.056_115)), "56ms");
+    }
+
+    #[test]
+    fn a_long_label_stands_apart_from_its_words() {
+        let store =
+            json!({ "connected": true, "lost": 2, "buckets": 9, "owed": 1, "remembered": 0, "foreign_keys": 1 });
+        let link = json!({ "neighbor": "Hamilton", "up": true, "seconds": 5, "inbound": 1, "waiting": 0 });
+        let status = json!({ "server": "Powell", "seconds": 0, "uptime": 5, "links": [link], "store": store });
+        let words = in_words(&status);
+        assert!(words.contains("\n  link Hamilton up for 5s, clear text, 1 inbound, 0 waiting\n"), "{words}");
+        assert!(words.contains("\n  store         connected, but 2 of 9 buckets lost, 1 owed to it"), "{words}");
+        assert!(words.contains("\n  store refuses clients whose keys"), "{words}");
     }
 }

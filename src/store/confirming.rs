@@ -35,6 +35,10 @@ const MAX_BATCH: usize = 1024;
 /// Maximum number of replies that are handed on in one turn of the loop: some milliseconds' work.
 const MAX_HANDED_ON: usize = 128;
 
+/// How late the answer to a `WAIT` may be that is not confirmed. Redis looks for waits that are over ten times a second
+/// (`hz`) while nothing else happens.
+const ANSWER_IS_LATE: Duration = Duration::from_millis(120);
+
 /// A probe waits for replicas for `timeout` divided by this, at most. There is one a second.
 const PROBE_PART: u32 = 4;
 
@@ -151,9 +155,7 @@ impl Confirming {
 
     /// The wait that stands behind writes, for a command that may take this long.
     fn wait(&self, within: Duration) -> Command<'static> {
-        // Its answer has to come before the command's time is over. Zero would wait for ever.
-        let milliseconds = (within.as_millis() as u64 * 9 / 10).max(1);
-        Command::new("WAIT").arg(self.replicas).arg(milliseconds)
+        Command::new("WAIT").arg(self.replicas).arg(milliseconds_to_wait(within))
     }
 
     /// Sends a probe with a wait of its own: a short one, because all other commands to that server wait behind it.
@@ -315,6 +317,25 @@ fn confirmed(replies: &mut Vec<Value>, want: u32) -> Result<(), Failure> {
     }
 }
 
+/// How long a `WAIT` of a command may wait that may take this long. Its answer has to come before that time is over: an
+/// answer that is late counts against the server, and not against the replica. Zero would wait for ever.
+fn milliseconds_to_wait(within: Duration) -> u64 {
+    let spared = ANSWER_IS_LATE.max(within / 10).min(within / 2);
+    ((within - spared).as_millis() as u64).max(1)
+}
+
 fn missing() -> Failure {
     Failure::msg("the store has left out a reply")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_that_nobody_has_confirmed_comes_before_the_time_of_the_command_is_over() {
+        for (within, wait) in [(0, 1), (1, 1), (100, 50), (300, 180), (500, 380), (1000, 880), (5000, 4500)] {
+            assert_eq!(milliseconds_to_wait(Duration::from_millis(within)), wait, "{within} ms");
+        }
+    }
 }

@@ -132,6 +132,9 @@ impl Health {
     pub(super) fn tell(&self, now: Instant) {
         let barred = self.barred.borrow().clone();
         let trouble = self.trouble().map(|(since, why)| (since, barred.is_some(), why));
+        if trouble.is_some() {
+            self.news.borrow_mut().lost = (self.lost_count(), self.buckets.borrow().len());
+        }
         match self.news.borrow_mut().next(trouble, now) {
             Some(Line::Unusable(why)) => log::error!("the store is not used: {why}"),
             Some(Line::Lost(why)) => log::warn!("the store does not take locations, or not all: {why}"),

@@ -13,6 +13,7 @@
 
 use super::contract::{self, LIBRARY, LIBRARY_VERSION, NAME};
 use super::nodes::Nodes;
+use crate::log_file::Bytes;
 use reactor::Failure;
 use reactor::resp::{Command, CommandError, ServerError, Value};
 use std::cell::RefCell;
@@ -113,7 +114,8 @@ pub(super) async fn check(
         Ok(value) => {
             let agree = value == Value::Null || value.as_integer() == Some(i64::from(buckets));
             seen.borrow_mut().buckets_agree = agree;
-            let disagree = || format!("it has its clients in {value:?} buckets, and [store] says {buckets}");
+            let theirs = value.as_bytes().map(|bytes| Bytes(bytes).to_string()).unwrap_or(format!("{value:?}"));
+            let disagree = || format!("it has its clients in {theirs} buckets, and [store] says {buckets}");
             if agree { bad.unwrap_or(Found::Good) } else { Found::Unusable(disagree()) }
         }
         Err(failure) => match of_failure(&failure) {

@@ -114,8 +114,8 @@ impl Store {
                 if concerns_writes(&failure) {
                     store.set_readable(&store.beside(bucket), true);
                 }
-                // While there is no connection, the reason is known better. An offer that is not confirmed was written.
-                if store.is_connected() && failure.check::<Unconfirmed>().is_none() {
+                // While there is no connection, the reason is known better.
+                if store.is_connected() {
                     store.health.explain(&store.reason(bucket, &failure));
                 }
             }

@@ -1,13 +1,14 @@
 //! [`News`]: what the log has said about the store, and what it lacks. Pure.
 //!
 //! ```text
-//!            trouble, for a moment                    another reason, once a minute; worse trouble, at once
+//!            trouble, for a moment                    worse trouble, at once; any other, once a minute
 //!   well ---------------------------> said: lost --.---------------------------------> said once more
 //!     ^                                            |
 //!     '----- no trouble for STEADY_FOR ------------'
 //! ```
 //!
-//! So the last word of the log is true, also if a store comes and goes: while it does, it is lost.
+//! So the last word of the log is true, also if a store comes and goes: while it does, it is lost. Only the number of
+//! lost buckets may be up to twice too large or too small.
 //!
 //! Next: `losing.rs`, what loses a bucket.
 
@@ -36,7 +37,7 @@ pub(super) enum Line {
 
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// How many buckets were lost when the last one was, and how many there are.
+    /// How many buckets are lost, or were when the trouble was over, and how many there are.
     pub(super) lost: (usize, usize),
     /// When the trouble began that the log has told, or that it will tell.
     first: Option<Instant>,
@@ -85,7 +86,8 @@ impl News {
         let is_news = self.said.as_ref().is_none_or(|said| {
             let is_more = lost > said.lost && (lost == all || lost >= 2 * said.lost);
             let is_worse = is_unusable && !said.is_unusable || is_more;
-            is_worse || (said.why != why || said.is_unusable != is_unusable) && passed(said.at) >= QUIET_FOR
+            let is_other = said.why != why || said.is_unusable != is_unusable || 2 * lost <= said.lost;
+            is_worse || is_other && passed(said.at) >= QUIET_FOR
         });
         if !is_news {
             return None;
@@ -183,5 +185,21 @@ mod tests {
             }
         }
         assert_eq!(told, [1, 2, 5, 90, 180, 256]);
+    }
+
+    #[test]
+    fn a_loss_that_has_become_half_is_told_within_a_minute() {
+        let (start, mut news) = (Instant::now(), News::default());
+        news.began(start);
+        let mut told = Vec::new();
+        for second in 1..200 {
+            let lost = if second < 10 { 256 } else { 93 };
+            news.lost = (lost, 256);
+            let now = start + Duration::from_secs(second);
+            if news.next(Some((start, false, "gone".to_owned())), now).is_some() {
+                told.push((second, lost));
+            }
+        }
+        assert_eq!(told, [(1, 256), (61, 93)]);
     }
 }

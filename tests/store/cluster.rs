@@ -54,6 +54,9 @@ fn what_replicas_have_confirmed_outlives_a_primary() {
     // The new primary has no replica that could confirm anything, until the old one is there again.
     pace.until("a replica has taken the place", || nodes[1].ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
     assert!(here.store().lost > 0);
+    pace.until("it says that a replica is missing", || {
+        here.store().trouble.is_some_and(|(_, why)| why.contains("0 of 1 replicas have confirmed"))
+    });
     nodes[0].restart();
     pace.until("it is confirmed again, and nothing is owed", || here.store().lost == 0 && here.store().owed == 0);
     assert_eq!(here.table_len(), 0);

@@ -10,6 +10,7 @@ use super::*;
 use proxyherd::config::TlsConfig;
 use proxyherd::decimal::Time;
 use proxyherd::locations::{Stamp, Version};
+use proxyherd::message::Location;
 use proxyherd::store::{Access, Offer, Offered, Store};
 use reactor::Reactor;
 use std::cell::{Cell, RefCell};
@@ -100,7 +101,8 @@ impl Load {
             let line = format!("AT A +0.000000000 {client} +34-118 1400794640");
             let heard = Stamp::from_nanoseconds(i64::MAX);
             let version = Version { client: client.as_bytes(), time, heard, line: line.as_bytes() };
-            let offer = Offer { version, location: None, forget: Duration::MAX, may_be_new: true };
+            let offer =
+                Offer { version, location: Location::parse(b"+34-118").ok(), forget: Duration::MAX, may_be_new: true };
             self.under_way.set(self.under_way.get() + 1);
             let this = self.clone();
             let offered = self.store.offer(&offer).add_both(move |offered| {

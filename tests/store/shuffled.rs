@@ -9,6 +9,7 @@ use super::*;
 use proxyherd::config::TlsConfig;
 use proxyherd::decimal::Time;
 use proxyherd::locations::{Stamp, Version};
+use proxyherd::message::Location;
 use proxyherd::store::{Access, Offer, Store};
 use reactor::{Deferred, Reactor};
 use std::cell::RefCell;
@@ -59,7 +60,8 @@ impl Source {
             let when = Time::parse((FIRST_TIME + time).to_string().as_bytes()).unwrap();
             let heard = Stamp::from_nanoseconds(i64::MAX);
             let version = Version { client: name.as_bytes(), time: when, heard, line: line.as_bytes() };
-            let offer = Offer { version, location: None, forget: Duration::MAX, may_be_new: true };
+            let offer =
+                Offer { version, location: Location::parse(b"+34-118").ok(), forget: Duration::MAX, may_be_new: true };
             self.under_way.set(self.under_way.get() + 1);
             let (this, confirmed) = (self.clone(), confirmed.clone());
             let offered = self.store.offer(&offer).add_both(move |offered| {
@@ -136,6 +138,13 @@ fn every_client_ends_at_its_newest_version_although_primaries_die() {
             "{newest} was confirmed: {line}"
         );
     }
+    let in_index = |bucket: u16| {
+        let key = format!("{{proxyherd:{bucket}}}places");
+        let mut replies = nodes.iter().map(|node| node.ask(&["ZRANGE", &key, "0", "-1"]));
+        let names = replies.find(|reply| !reply.starts_with("MOVED ")).unwrap();
+        names.lines().filter(|name| name.starts_with('c')).count() // What a probe leaves does not count.
+    };
+    assert_eq!((0..64).map(in_index).sum::<usize>(), offers / VERSIONS as usize, "each has a place in an index");
 }
 
 /// Asks the real servers now and then, and lets the herd's go on meanwhile.

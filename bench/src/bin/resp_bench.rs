@@ -9,10 +9,11 @@ use reactor::{Failure, Reactor};
 use redis::aio::MultiplexedConnection;
 use std::cell::Cell;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Stdio};
 use std::rc::Rc;
+use std::thread;
 
 const DEPTHS: [usize; 3] = [1, 16, 256];
 const VALUE: &str = "0123456789abcdef0123456789abcdef";
@@ -33,6 +34,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .stdout(Stdio::null())
         .spawn()?;
     let _server = Killed(server);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        thread::yield_now(); // It is still starting.
+    }
     let reactor = Reactor::new()?;
     let client = Client::new(&reactor, ("127.0.0.1", port));
     client.start();

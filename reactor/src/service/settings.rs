@@ -31,8 +31,8 @@ pub struct ServiceSettings {
     /// Maximum number of Deferreds of `when_connected` that wait. A program that asks for a connection with each of its
     /// own requests would fill the memory while the server is down. Default 1024.
     pub max_waiters: usize,
-    /// Whether the first failure in a row is a warning in the log. Default true. A program that tells its operator in
-    /// its own words why there is no connection
+    /// Whether the log has a warning of the first failure in a row, and of what makes a client end its connection.
+    /// Default true. A program that tells its operator in its own words why there is no connection
     /// ([`ClientService::last_failure`](super::ClientService::last_failure)) sets it to false.
     pub warns: bool,
 }

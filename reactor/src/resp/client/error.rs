@@ -153,7 +153,10 @@ impl fmt::Display for ServerFault {
         match self {
             ServerFault::Reply(error) => write!(f, "the server broke the protocol: {error}"),
             ServerFault::Unrequested => f.write_str("the server sent a reply that nobody asked for"),
-            ServerFault::Silent { after } => write!(f, "the server owes a reply, and sent nothing for {after:?}"),
+            ServerFault::Silent { after } => {
+                let after = Duration::from_millis(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+                write!(f, "the server owes a reply, and sent nothing for {after:?}")
+            }
             ServerFault::Nonsense { command } => write!(f, "the server's answer to {command} makes no sense"),
         }
     }

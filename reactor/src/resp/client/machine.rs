@@ -336,7 +336,8 @@ impl Inner {
     pub(super) fn blame(&self, fault: ServerFault) {
         let service = self.service.borrow().clone();
         // A server that is wrong each time must not fill the log.
-        let level = if service.failure_count() == 0 { log::Level::Warn } else { log::Level::Debug };
+        let is_news = self.settings().service.warns && service.failure_count() == 0;
+        let level = if is_news { log::Level::Warn } else { log::Level::Debug };
         tell!(at level, "reactor", "{fault}; the connection to {} is broken off", service.destination());
         *self.ending.borrow_mut() = Some(fault.into());
         if let Some(transport) = &*self.transport.borrow() {

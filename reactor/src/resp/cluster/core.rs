@@ -345,8 +345,13 @@ async fn ask(core: Weak<Core>) -> Result<(), Failure> {
         }) else {
             continue;
         };
-        let nonsense = || Failure::from(crate::resp::ServerFault::Nonsense { command: "CLUSTER SLOTS" });
-        result = asked.await.and_then(|reply| SlotMap::parse(&reply, &address.host).ok_or_else(nonsense));
+        result = asked.await.and_then(|reply| match SlotMap::parse(&reply, &address.host) {
+            Some(map) if map.is_empty() => Err(Failure::msg(format!(
+                "{address} has no slot, nor knows a server that has: is the cluster created?"
+            ))),
+            Some(map) => Ok(map),
+            None => Err(crate::resp::ServerFault::Nonsense { command: "CLUSTER SLOTS" }.into()),
+        });
         if result.is_ok() {
             break;
         }

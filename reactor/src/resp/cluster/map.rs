@@ -67,7 +67,7 @@ impl SlotMap {
         SlotMap { slots: vec![NONE; SLOTS.into()], primaries: Vec::new() }
     }
 
-    /// What a server answers to `CLUSTER SLOTS`. `None` if it makes no sense, or no slot has a server.
+    /// What a server answers to `CLUSTER SLOTS`. `None` if it makes no sense. It is empty if no slot has a server.
     pub(super) fn parse(reply: &Value, asked: &str) -> Option<SlotMap> {
         let Value::Array(ranges) = reply else { return None };
         let mut map = SlotMap::empty();
@@ -80,16 +80,17 @@ impl SlotMap {
             let primary = map.primary(address)?;
             map.slots.get_mut(first.into()..=last.into())?.fill(primary);
         }
-        (!map.primaries.is_empty()).then_some(map)
+        Some(map)
     }
 
     /// The place of a server; `None` if there are too many.
     fn primary(&mut self, address: NodeAddress) -> Option<u16> {
-        let at = self.primaries.iter().position(|other| *other == address).or_else(|| {
+        let known = self.primaries.iter().position(|other| *other == address);
+        if known.is_none() && self.primaries.len() < MAX_NODES {
             self.primaries.push(address);
-            (self.primaries.len() <= MAX_NODES).then(|| self.primaries.len() - 1)
-        })?;
-        u16::try_from(at).ok()
+            return u16::try_from(self.primaries.len() - 1).ok();
+        }
+        u16::try_from(known?).ok()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -187,7 +188,6 @@ mod tests {
     fn maps_that_make_no_sense_are_refused() {
         let lies = [
             Value::Null,
-            Value::from(vec![]),
             Value::from(vec![1.into()]),
             Value::from(vec![range(0, 16_384, "a".into(), 1)]),
             Value::from(vec![range(-1, 1, "a".into(), 1)]),
@@ -201,6 +201,18 @@ mod tests {
         for lie in lies {
             assert!(SlotMap::parse(&lie, "asked").is_none(), "{lie:?}");
         }
+    }
+
+    #[test]
+    fn a_cluster_without_slots_has_an_empty_map() {
+        assert!(SlotMap::parse(&Value::from(vec![]), "asked").is_some_and(|map| map.is_empty()));
+    }
+
+    #[test]
+    fn a_server_that_always_names_another_one_does_not_make_the_map_grow_for_ever() {
+        let mut map = SlotMap::empty();
+        (1..5000).for_each(|port| map.moved(7, address("10.0.0.1", port)));
+        assert_eq!(map.primaries().len(), MAX_NODES);
     }
 
     #[test]
