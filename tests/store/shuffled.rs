@@ -128,6 +128,7 @@ fn every_client_ends_at_its_newest_version_although_primaries_die() {
     let failed: u64 = sources.iter().map(|source| source.store.counters().failed.get()).sum();
     println!("{offers} offers, {kills} primaries killed, {failed} offers failed and were made again, in {took:?}");
     let reader = &sources[0].store;
+    turn_until(turn, "it can be read everywhere", || reader.lost_count() == 0);
     for client in 0..confirmed.borrow().len() {
         let newest = confirmed.borrow()[client];
         assert_eq!(newest, VERSIONS, "c{client}");
