@@ -71,7 +71,7 @@ fn status_tells_all_about_servers_that_are_here() {
 
     let (code, words, errors) = herd.run(&["status", "--server", "Alford"]);
     assert_eq!((code, &*errors), (Some(0), ""));
-    for part in ["Alford: answers in ", "  link Powell  up for ", "1 malformed, 1 unknown client"] {
+    for part in ["Alford: answers in ", "  link Powell   up for ", "1 malformed, 1 unknown client"] {
         assert!(words.contains(part), "{part:?} is missing in: {words}");
     }
     assert!(!words.contains("Powell: "), "{words}");
